@@ -1,0 +1,41 @@
+PYTHON ?= python3
+PYTEST_ARGS ?= -n 2 --dist worksteal
+BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py,$(wildcard benchmarks/*.py))
+
+VENV := .venv
+BIN := $(VENV)/bin
+PAGES := $(wildcard README.md) $(filter-out docs/generated/% docs/auto_examples/% docs/_build/%, \
+	$(wildcard docs/*.md docs/*.rst docs/*/*.md docs/*/*.rst))
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint types doctest bench clean
+
+demo: $(VENV)/.plot
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.test
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+doctest: $(VENV)/.test
+	$(BIN)/pytest --doctest-modules --doctest-glob='*.md' --doctest-glob='*.rst' gemclust $(PAGES)
+
+bench: $(VENV)/.bench
+	for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+
+# One stamp per extra. The constraints matter: a bare torch would bring gigabytes of CUDA libraries.
+$(VENV)/.%: pyproject.toml constraints.txt
+	@echo "Installing gemclust[$*] into $(VENV), a minute or two the first time"
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	touch $@

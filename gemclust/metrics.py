@@ -1,0 +1,101 @@
+"""The GEMINI of any clustering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_array
+
+from gemclust.geometry import Affinity, check_affinity
+from gemclust.objectives import Objective, get_objective
+from gemclust.parameters import check_sample_weight
+from gemclust.training import evaluate
+
+__all__ = ["gemini_score"]
+
+
+def gemini_score(
+    X: ArrayLike,
+    probabilities_or_labels: ArrayLike,
+    objective: str | Objective = "mmd_ova",
+    *,
+    affinity: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    r"""GEMINI of a clustering, whoever made it.
+
+    .. math:: I_{ova} = E_{k \sim p(y)} [D(p(x|k) \| p(x))], \qquad
+              I_{ovo} = E_{a, b \sim p(y)} [D(p(x|a) \| p(x|b))]
+
+    Scores of different objectives, kernels or bandwidths are not comparable.
+
+    Parameters
+    ----------
+    X : {array-like, CSR matrix} of shape (n_samples, n_features)
+        The samples.
+    probabilities_or_labels : array-like of shape (n_samples, n_clusters) or (n_samples,)
+        p(y|x), with rows that sum to 1, or a label for each sample; every label is a cluster,
+        that of noise points, too.
+    objective : str or Objective, default="mmd_ova"
+        A name or an instance, as in `GeminiClustering`.
+    affinity : array-like of shape (n_samples, n_samples), default=None
+        Precomputed kernel (for MMD) or distances (for Wasserstein).
+    sample_weight : array-like of shape (n_samples,), default=None
+        A sample of weight 2 counts as two.
+
+    Returns
+    -------
+    score : float
+        Greater is better.
+
+    Raises
+    ------
+    ValueError
+        If the probabilities are negative or do not sum to 1, or if the data is not as described.
+
+    References
+    ----------
+    Ohl et al., Generalised Mutual Information for Discriminative Clustering, NeurIPS 2022.
+
+    Examples
+    --------
+    >>> X = [[0.0], [1.0], [10.0], [11.0]]
+    >>> gemini_score(X, [0, 0, 1, 1])
+    5.0
+    >>> gemini_score(X, [0, 1, 0, 1])
+    0.5
+    """
+    objective = get_objective(objective)
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    weight = check_sample_weight(sample_weight, X)
+    if affinity is not None:
+        affinity = check_affinity(affinity, X.shape[0], objective.affinity, X.dtype)
+    proba = _as_probabilities(probabilities_or_labels, X)
+    geometry = Affinity(objective, X, weight, affinity).geometry(X, weight, affinity)
+    with np.errstate(divide="ignore"):
+        log_proba = torch.as_tensor(np.log(proba)[None])
+    return float(evaluate(objective, log_proba, torch.as_tensor(weight), geometry)[0])
+
+
+def _as_probabilities(given: Any, X: Any) -> NDArray[Any]:
+    given = np.asarray(given)
+    if given.ndim not in (1, 2) or given.shape[0] != X.shape[0]:
+        raise ValueError(
+            f"The clustering has shape {given.shape}, but X has {X.shape[0]} samples: give a label "
+            "or a row of probabilities for each."
+        )
+    if given.ndim == 1:
+        clusters, labels = np.unique(given, return_inverse=True)
+        return np.eye(len(clusters), dtype=X.dtype)[labels]
+    proba = given.astype(X.dtype)
+    sums = proba.sum(1)
+    if not np.isfinite(proba).all() or (proba < 0).any() or np.abs(sums - 1).max() > 1e-3:
+        raise ValueError(
+            "Each row of probabilities must be finite, not negative and sum to 1; the sums lie "
+            f"between {sums.min():.4g} and {sums.max():.4g}, the least probability is "
+            f"{proba.min():.4g}."
+        )
+    return proba

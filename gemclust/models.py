@@ -1,0 +1,215 @@
+"""Models of p(y|x): parameters in one flat vector, several restarts side by side."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
+    "logistic": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+}
+_LAYERS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+}
+
+
+class Model(Protocol):
+    """What training needs of a model; `parameters` are (n_restarts, n_parameters)."""
+
+    n_units: int
+
+    def initialise(self, seeds: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Random parameters, a row for each seed."""
+
+    def logits(self, parameters: Tensor, X: Tensor, training: bool = False) -> Tensor:
+        """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""
+
+    def penalty(self, parameters: Tensor) -> Tensor:
+        """Sum of squared weights (not biases) of each restart."""
+
+
+class Perceptron:
+    """Multilayer perceptron; without hidden layers it is the linear model.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of features, of units of each hidden layer, and of outputs.
+    activation : {"identity", "logistic", "tanh", "relu"}
+        What follows each hidden layer.
+    """
+
+    def __init__(self, sizes: Sequence[int], activation: str = "relu") -> None:
+        self.sizes = tuple(int(size) for size in sizes)
+        self.activation = activation
+        self.n_units = self.sizes[-1]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Shape of each layer's weights."""
+        return list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
+
+    def initialise(self, seeds: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Uniform weights and biases within Glorot and Bengio's bound."""
+        return torch.stack([self._draw(np.random.RandomState(seed)) for seed in seeds]).to(dtype)
+
+    def _draw(self, rng: np.random.RandomState) -> Tensor:
+        parts = []
+        for fan_in, fan_out in self.shapes:
+            bound = math.sqrt((2 if self.activation == "logistic" else 6) / (fan_in + fan_out))
+            parts.append(rng.uniform(-bound, bound, fan_in * fan_out))
+            parts.append(rng.uniform(-bound, bound, fan_out))
+        return torch.from_numpy(np.concatenate(parts))
+
+    def layers(self, parameters: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """(weights, biases) of each layer: views into the flat parameters."""
+        split = [size for fan_in, fan_out in self.shapes for size in (fan_in * fan_out, fan_out)]
+        parts = parameters.split(split, dim=1)
+        return [
+            (weights.unflatten(1, shape), biases[:, None])
+            for weights, biases, shape in zip(parts[::2], parts[1::2], self.shapes, strict=True)
+        ]
+
+    def logits(self, parameters: Tensor, X: Tensor, training: bool = False) -> Tensor:
+        """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""
+        layers = self.layers(parameters)
+        hidden = _shared_input(X, layers[0][0]) + layers[0][1]
+        for weights, biases in layers[1:]:
+            hidden = torch.baddbmm(biases, ACTIVATIONS[self.activation](hidden), weights)
+        return hidden
+
+    def penalty(self, parameters: Tensor) -> Tensor:
+        """Sum of squared weights (not biases) of each restart."""
+        return torch.stack([w.square().sum((1, 2)) for w, _ in self.layers(parameters)]).sum(0)
+
+    def module(self, parameters: Tensor) -> nn.Module:
+        """One restart as a torch module from the scaled input to all logits."""
+        modules: list[nn.Module] = []
+        for weights, biases in self.layers(parameters[None]):
+            linear = nn.Linear(*weights.shape[1:], dtype=weights.dtype)
+            with torch.no_grad():
+                linear.weight.copy_(weights[0].T)
+                linear.bias.copy_(biases[0, 0])
+            modules += [linear, _LAYERS[self.activation]()]
+        return nn.Sequential(*modules[:-1])
+
+
+class ModuleModel:
+    """A user's torch module.
+
+    Parameters
+    ----------
+    source : callable or nn.Module
+        ``source(n_features, n_units)`` makes a module; an instance is copied.
+    n_features, n_units : int
+        Size of its input and of its output.
+    """
+
+    def __init__(self, source: Any, n_features: int, n_units: int) -> None:
+        self.source = source
+        self.n_features = n_features
+        self.n_units = n_units
+        self.template = self._make(0)
+        self._shapes = {name: p.shape for name, p in self.template.named_parameters()}
+        if not self._shapes:
+            raise ValueError(f"model={source!r} has no parameters to train.")
+
+    @property
+    def restartable(self) -> bool:
+        """Whether several restarts can share the template: an instance or buffers forbid it."""
+        return not isinstance(self.source, nn.Module) and not list(self.template.buffers())
+
+    def _make(self, seed: int) -> nn.Module:
+        if isinstance(self.source, nn.Module):
+            return copy.deepcopy(self.source)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = self.source(self.n_features, self.n_units)
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"model={self.source!r} returned {type(module).__name__}; a model must be a "
+                "torch.nn.Module or a function (n_features, n_clusters) that returns one."
+            )
+        return module
+
+    def initialise(self, seeds: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """The parameters with which the modules were made, a row for each seed."""
+        self.template = self.template.to(dtype)
+        made = [[p.detach().flatten() for p in self._make(s).parameters()] for s in seeds]
+        return torch.stack([torch.cat(row) for row in made]).to(dtype)
+
+    def logits(self, parameters: Tensor, X: Tensor, training: bool = False) -> Tensor:
+        """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""
+        self.template = self.template.to(device=X.device, dtype=X.dtype).train(training)
+        if len(parameters) == 1:
+            logits = self._call(parameters[0], X)[None]
+        else:
+            logits = vmap(self._call, in_dims=(0, None), randomness="different")(parameters, X)
+        expected = (len(X), self.n_units)
+        if tuple(logits.shape[1:]) != expected:
+            raise ValueError(
+                f"The model returned shape {tuple(logits.shape[1:])} for {len(X)} samples; it must "
+                f"return one logit for each of {self.n_units} clusters, shape {expected}."
+            )
+        return logits
+
+    def _call(self, flat: Tensor, X: Tensor) -> Tensor:
+        result: Tensor = functional_call(self.template, self._named(flat), (X,))
+        return result
+
+    def _named(self, flat: Tensor) -> dict[str, Tensor]:
+        parts = flat.split([shape.numel() for shape in self._shapes.values()], dim=-1)
+        return {
+            name: part.unflatten(-1, shape) if shape else part[..., 0]
+            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
+
+    def penalty(self, parameters: Tensor) -> Tensor:
+        """Sum of squares of all parameters that have two axes or more, of each restart."""
+        named = self._named(parameters)
+        weights = [named[name] for name, shape in self._shapes.items() if len(shape) > 1]
+        return torch.stack([w.flatten(1).square().sum(1) for w in weights]).sum(0)
+
+    def module(self, parameters: Tensor) -> nn.Module:
+        """One restart as a torch module from the scaled input to all logits."""
+        module = copy.deepcopy(self.template).eval()
+        with torch.no_grad():
+            for name, value in self._named(parameters).items():
+                module.get_parameter(name).copy_(value)
+        return module
+
+
+class ClusterLogits(nn.Module):
+    """From rows of X, in their own units, to the logits of the clusters that were kept."""
+
+    def __init__(self, inner: nn.Module, centre: Tensor, scale: float, units: list[int]) -> None:
+        super().__init__()
+        self.inner = inner
+        self.register_buffer("centre", centre)
+        self.scale = scale
+        self.units = units
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of shape (n_samples, n_clusters)."""
+        return self.inner((x - self.centre) / self.scale)[:, self.units]
+
+
+def _shared_input(X: Tensor, weights: Tensor) -> Tensor:
+    """X times each restart's weights, as one product: X is read once, and may be sparse."""
+    restarts, fan_in, fan_out = weights.shape
+    product = X @ weights.transpose(0, 1).reshape(fan_in, restarts * fan_out)
+    return product.unflatten(1, (restarts, fan_out)).transpose(0, 1)

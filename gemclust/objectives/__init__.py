@@ -1,0 +1,77 @@
+"""The GEMINIs by name and class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
+
+from gemclust.objectives.base import PROBABILITY_FLOOR, Batch, Objective
+from gemclust.objectives.f_divergences import KL, ChiSquared, Hellinger, TotalVariation
+from gemclust.objectives.mmd import MMD
+from gemclust.objectives.wasserstein import Wasserstein
+
+__all__ = [
+    "KL",
+    "MMD",
+    "OBJECTIVES",
+    "PROBABILITY_FLOOR",
+    "Batch",
+    "ChiSquared",
+    "Hellinger",
+    "Objective",
+    "TotalVariation",
+    "Wasserstein",
+    "get_objective",
+]
+
+_FAMILIES: dict[str, Callable[..., Objective]] = {
+    "kl": KL,
+    "tv": TotalVariation,
+    "hellinger": Hellinger,
+    "chi2": ChiSquared,
+    "mmd": MMD,
+    "wasserstein": Wasserstein,
+}
+
+OBJECTIVES: dict[str, Callable[[], Objective]] = {
+    f"{name}_{mode}": partial(family, mode)
+    for name, family in _FAMILIES.items()
+    for mode in ("ova", "ovo")
+} | {"mi": partial(KL, "ova")}
+"""Name -> a function that makes the objective."""
+
+
+def get_objective(objective: str | Objective) -> Objective:
+    """The objective of a name, or the instance itself once its parameters are checked.
+
+    Parameters
+    ----------
+    objective : str or Objective
+        A key of `OBJECTIVES`, or an instance of any subclass of `Objective`.
+
+    Returns
+    -------
+    objective : Objective
+
+    Raises
+    ------
+    ValueError
+        If no objective has this name.
+
+    Examples
+    --------
+    >>> get_objective("mmd_ovo")
+    MMD(mode='ovo')
+    """
+    if isinstance(objective, str) and objective in OBJECTIVES:
+        objective = OBJECTIVES[objective]()
+    if not isinstance(objective, Objective):
+        close = get_close_matches(str(objective), OBJECTIVES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"objective={objective!r} is unknown.{hint} Use one of {', '.join(OBJECTIVES)}, or an "
+            "instance of gemclust.objectives.Objective."
+        )
+    objective.check()
+    return objective

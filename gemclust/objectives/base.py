@@ -1,0 +1,123 @@
+"""What the GEMINIs have in common: each is a function of weighted means over samples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+PROBABILITY_FLOOR = 1e-12
+"""log p and 1 / p see no probability below this one, in value and in gradient."""
+
+MODES = ("ova", "ovo")
+
+
+def safe_sqrt(x: Tensor) -> Tensor:
+    """Square root that is 0 with gradient 0 wherever `x` is not positive."""
+    positive = x > 0
+    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples as an objective sees them.
+
+    Parameters
+    ----------
+    log_proba : tensor of shape (n_restarts, n_samples, n_clusters)
+        log p(y|x). Every restart has its own; the rest is shared.
+    weight : tensor of shape (n_samples,)
+        Sample weights that sum to 1.
+    features : tensor of shape (n_samples, n_components), optional
+        A feature map of the kernel, dense or sparse.
+    matrix : tensor of shape (n_samples, n_samples), optional
+        The kernel or the distance between the samples of this batch.
+    unit : float
+        What a kernel norm or a distance of 1 in this batch is worth in the data's own units.
+    """
+
+    log_proba: Tensor
+    weight: Tensor
+    features: Tensor | None = None
+    matrix: Tensor | None = None
+    unit: float = 1.0
+
+    @cached_property
+    def proba(self) -> Tensor:
+        """p(y|x), exactly 0 where log p is minus infinity."""
+        return self.log_proba.exp()
+
+    @cached_property
+    def floored_log_proba(self) -> Tensor:
+        """log p(y|x), nowhere below the floor."""
+        return self.log_proba.clamp(min=math.log(PROBABILITY_FLOOR))
+
+    @cached_property
+    def weighted_proba(self) -> Tensor:
+        """p(y|x) times the sample weights: the joint distribution of samples and clusters."""
+        return self.weight[:, None] * self.proba
+
+    @cached_property
+    def proportions(self) -> Tensor:
+        """p(y), of shape (n_restarts, n_clusters)."""
+        return self.weighted_proba.sum(1)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Weighted mean over samples of `values`, (n_restarts, n_samples, ...)."""
+        return torch.tensordot(self.weight, values, dims=([0], [1]))
+
+
+class Objective(BaseEstimator):  # type: ignore[misc]
+    r"""A GEMINI: the expected statistical distance between cluster distributions.
+
+    .. math:: I_{ova} = E_{k \sim p(y)} [D(p(x|k) \| p(x))], \qquad
+              I_{ovo} = E_{a, b \sim p(y)} [D(p(x|a) \| p(x|b))]
+
+    A subclass says which weighted means over samples it needs (`means`) and what it makes of
+    them (`value`). It needs no registration: pass an instance wherever an objective goes.
+
+    Parameters
+    ----------
+    mode : {"ova", "ovo"}
+        One-vs-all or one-vs-one.
+
+    Notes
+    -----
+    Means may come in stages, each a function of those before: `means` is called `n_stages`
+    times, with all earlier means as arguments. Sample weights, gradients in chunks and sums over
+    processes follow from this form alone. An objective that needs all samples at once sets
+    ``n_stages = 0`` and overrides `evaluate`.
+    """
+
+    affinity: ClassVar[str | None] = None
+    """What the objective needs to know of the data: None, "kernel" or "distance"."""
+
+    n_stages: ClassVar[int] = 1
+
+    def __init__(self, mode: str = "ova") -> None:
+        self.mode = mode
+
+    def means(self, batch: Batch, *earlier: Tensor) -> tuple[Tensor, ...]:
+        """Weighted means over the samples of `batch`, each of shape (n_restarts, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} is no function of means.")
+
+    def value(self, *means: Tensor) -> Tensor:
+        """The GEMINI of each restart, of shape (n_restarts,), from all stages' means."""
+        raise NotImplementedError(f"{type(self).__name__} is no function of means.")
+
+    def evaluate(self, batch: Batch) -> Tensor:
+        """The GEMINI of each restart on the samples of `batch`, of shape (n_restarts,)."""
+        means: tuple[Tensor, ...] = ()
+        for _ in range(self.n_stages):
+            means += self.means(batch, *means)
+        return self.value(*means)
+
+    def check(self) -> None:
+        """Raise a ValueError that names the parameter that is wrong, if one is."""
+        if self.mode not in MODES:
+            raise ValueError(f"mode={self.mode!r} is unknown; use 'ova' or 'ovo'.")

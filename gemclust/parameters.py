@@ -1,0 +1,172 @@
+"""Checks of the estimator's parameters and what "auto" means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gemclust.models import ACTIVATIONS, ModuleModel, Perceptron
+from gemclust.objectives import Objective, get_objective
+from gemclust.training import Settings
+
+if TYPE_CHECKING:
+    from gemclust.estimator import GeminiClustering
+
+SOLVERS = ("auto", "lbfgs", "adam", "sgd")
+FULL_BATCH_SAMPLES = 10_000
+TRANSPORT_SAMPLES = 500
+TRANSPORT_BATCH = 200
+BATCH = 1_000
+LBFGS_RESTARTS = 10
+
+
+def _integer(least: int) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, Integral) and not isinstance(v, bool | np.bool_) and v >= least
+
+
+def _number(positive: bool) -> Callable[[Any], bool]:
+    def good(value: Any) -> bool:
+        if not isinstance(value, Real) or isinstance(value, bool):
+            return False
+        return bool(np.isfinite(value) and (value > 0 if positive else value >= 0))
+
+    return good
+
+
+def _or(*names: Any) -> Callable[[Callable[[Any], bool]], Callable[[Any], bool]]:
+    return lambda good: lambda v: any(v is n or (isinstance(n, str) and v is not None and isinstance(v, str) and v == n) for n in names) or good(v)
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "n_clusters": (_or("auto")(_integer(1)), "'auto' or an integer of at least 1"),
+    "max_clusters": (_integer(1), "an integer of at least 1"),
+    "model": (
+        lambda v: v in ("mlp", "linear") if isinstance(v, str) else callable(v),
+        "'mlp', 'linear', a torch.nn.Module or a function (n_features, n_clusters) that makes one",
+    ),
+    "hidden_layer_sizes": (
+        lambda v: isinstance(v, list | tuple | np.ndarray) and all(map(_integer(1), v)),
+        "a sequence of integers of at least 1",
+    ),
+    "activation": (lambda v: v in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}"),
+    "n_init": (_or("auto")(_integer(1)), "'auto' or an integer of at least 1"),
+    "solver": (lambda v: v in SOLVERS, f"one of {', '.join(SOLVERS)}"),
+    "learning_rate": (_number(positive=True), "a positive number"),
+    "batch_size": (_or("auto", None)(_integer(1)), "'auto', None or an integer of at least 1"),
+    "max_iter": (_integer(1), "an integer of at least 1"),
+    "tol": (_number(positive=False), "a number of at least 0"),
+    "n_iter_no_change": (_integer(1), "an integer of at least 1"),
+    "alpha": (_number(positive=False), "a number of at least 0"),
+    "device": (lambda v: isinstance(v, str | torch.device), "'auto' or a device of torch"),
+    "verbose": (lambda v: isinstance(v, bool) or _integer(0)(v), "an integer of at least 0"),
+}
+
+
+def check_parameters(estimator: GeminiClustering) -> Objective:
+    """Raise a ValueError that names the first parameter that is wrong; return the objective."""
+    for name, (good, expected) in _RULES.items():
+        value = getattr(estimator, name)
+        if not good(value):
+            raise ValueError(f"{name}={value!r} is not possible; it must be {expected}.")
+    if estimator.solver == "lbfgs" and isinstance(estimator.batch_size, Integral):
+        raise ValueError(
+            f"solver='lbfgs' takes all samples at once; batch_size={estimator.batch_size} needs "
+            "solver='adam' or 'sgd'."
+        )
+    return get_objective(estimator.objective)
+
+
+def check_n_clusters(estimator: GeminiClustering, X: Any) -> None:
+    """An integer number of clusters must not exceed the number of samples."""
+    if estimator.n_clusters != "auto" and X.shape[0] < int(estimator.n_clusters):
+        raise ValueError(
+            f"n_samples={X.shape[0]} should be >= n_clusters={estimator.n_clusters}: each cluster "
+            "needs a sample."
+        )
+
+
+def check_sample_weight(sample_weight: Any, X: Any) -> NDArray[Any]:
+    """Sample weights as an array in the dtype of X; ones for None."""
+    n_samples = X.shape[0]
+    if sample_weight is None:
+        return np.ones(n_samples, dtype=X.dtype)
+    weight = np.asarray(sample_weight, dtype=X.dtype)
+    if weight.ndim == 0:
+        weight = np.full(n_samples, weight)
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight has shape {weight.shape}, but X has {n_samples} samples: it must have "
+            f"shape ({n_samples},)."
+        )
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        bad = weight[~(np.isfinite(weight) & (weight >= 0))][0]
+        raise ValueError(f"sample_weight contains {bad}; weights must be finite and not negative.")
+    if not weight.any():
+        raise ValueError("All of sample_weight are 0; at least one sample must count.")
+    return weight
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device of that name; "auto" is CUDA if present."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def resolve_settings(
+    estimator: GeminiClustering, objective: Objective, n_samples: int, n_features: int
+) -> Settings:
+    """What the solver and the batch size are on this many samples."""
+    transport = objective.n_stages == 0
+    few = n_samples <= (TRANSPORT_SAMPLES if transport else FULL_BATCH_SAMPLES)
+    solver, batch_size = estimator.solver, estimator.batch_size
+    if solver == "auto":
+        built_in = isinstance(estimator.model, str)
+        solver = "lbfgs" if few and built_in and not isinstance(batch_size, Integral) else "adam"
+    if batch_size == "auto":
+        batch_size = None if few else TRANSPORT_BATCH if transport else BATCH
+    return Settings(
+        solver=solver,
+        batch_size=None if solver == "lbfgs" else batch_size,
+        learning_rate=float(estimator.learning_rate),
+        max_iter=int(estimator.max_iter),
+        tol=float(estimator.tol),
+        n_iter_no_change=int(estimator.n_iter_no_change),
+    )
+
+
+def resolve_n_init(
+    estimator: GeminiClustering, model: Perceptron | ModuleModel, settings: Settings
+) -> int:
+    """The number of restarts."""
+    if isinstance(model, ModuleModel) and not model.restartable:
+        if estimator.n_init not in ("auto", 1):
+            reason = (
+                "it is an instance and has one initialisation; pass a function that makes it"
+                if isinstance(estimator.model, nn.Module)
+                else "it has buffers, which restarts would share"
+            )
+            raise ValueError(f"n_init={estimator.n_init} is not possible with this model: {reason}.")
+        return 1
+    if estimator.n_init == "auto":
+        return LBFGS_RESTARTS if settings.solver == "lbfgs" else 1
+    return int(estimator.n_init)
+
+
+def warm_parameters(
+    last: NDArray[Any], model: Perceptron | ModuleModel, weight: Tensor
+) -> Tensor:
+    """The last solution, if this model can start from it."""
+    fresh = model.initialise([0], weight.dtype)
+    if len(last) != fresh.shape[1]:
+        raise ValueError(
+            f"warm_start=True, but the last fit had {len(last)} parameters and this one has "
+            f"{fresh.shape[1]}. Set warm_start=False after a change of the model or of n_clusters."
+        )
+    return torch.as_tensor(last).to(weight)[None]

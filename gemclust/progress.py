@@ -1,0 +1,71 @@
+"""Reports on training: to the log, and to scikit-learn's callbacks where it has them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:  # type: ignore[no-redef]
+        """The method itself, where scikit-learn has no callbacks."""
+        return method
+
+
+logger = logging.getLogger("gemclust")
+
+
+class Progress:
+    """One task for the fit and one for each of its iterations.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose fit is reported.
+    max_iter : int
+        Number of iterations at most.
+    verbose : int
+        0: callbacks only; n: every n-th iteration to the log "gemclust", at level INFO, which
+        goes to standard error if no handler is configured.
+    """
+
+    def __init__(self, estimator: Any, max_iter: int, verbose: int) -> None:
+        self.estimator = estimator
+        self.verbose = verbose
+        self.task: Any = None
+        if hasattr(estimator, "_init_callback_context"):
+            self.task = estimator._init_callback_context(max_subtasks=max_iter)
+
+    def __enter__(self) -> Progress:
+        self._handler = logging.StreamHandler()
+        self._level = logger.level
+        self._handles = bool(self.verbose) and not logger.hasHandlers()
+        if self._handles:
+            logger.addHandler(self._handler)
+            logger.setLevel(logging.INFO)
+        if self.task is not None:
+            self.task.call_on_fit_task_begin(estimator=self.estimator)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._handles:
+            logger.removeHandler(self._handler)
+            logger.setLevel(self._level)
+        if self.task is not None and error[0] is None:
+            self.task.call_on_fit_task_end(estimator=self.estimator)
+
+    def __call__(self, iteration: int, loss: float) -> bool:
+        """Report an iteration; returns whether a callback wants training to stop."""
+        if self.verbose and iteration % self.verbose == 0:
+            logger.info("iteration %d: objective %.6g", iteration, -loss)
+        if self.task is None:
+            return False
+        task = self.task.subcontext(task_name="iteration")
+        task.call_on_fit_task_begin(estimator=self.estimator)
+        return bool(task.call_on_fit_task_end(estimator=self.estimator))

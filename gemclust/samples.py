@@ -1,0 +1,149 @@
+"""The rows of X: as tensors, in the units of the model, and in an order of their own."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+MERGE_SAMPLES = 20_000
+"""Up to so many samples, equal ones are merged and all are sorted before training."""
+
+
+class Samples:
+    """Rows of a dense or CSR matrix as tensors, all of them or some.
+
+    Parameters
+    ----------
+    array : ndarray or CSR matrix of shape (n_samples, n_features)
+        Shared, not copied, where the device allows it.
+    device : str or torch.device
+        Where the tensors live.
+    """
+
+    def __init__(self, array: Any, device: str | torch.device = "cpu") -> None:
+        self.array = array
+        self.device = device
+        self._all: Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    def take(self, rows: NDArray[Any] | slice | None = None) -> Tensor:
+        """The given rows, or all."""
+        if rows is not None:
+            return self._tensor(self.array[rows])
+        if self._all is None:
+            self._all = self._tensor(self.array)
+        return self._all
+
+    def _tensor(self, array: Any) -> Tensor:
+        if not sp.issparse(array):
+            return torch.as_tensor(np.ascontiguousarray(array), device=self.device)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse")
+            return torch.sparse_csr_tensor(
+                torch.as_tensor(array.indptr),
+                torch.as_tensor(array.indices),
+                torch.as_tensor(array.data),
+                size=array.shape,
+                device=self.device,
+                check_invariants=False,
+            )
+
+
+class Scaling:
+    """Centre and robust scale of X: the model's input is (X - centre) / scale.
+
+    The scale is the median distance to the centre over sqrt(n_features), so that a few far
+    outliers do not press all other samples together. Sparse X is not centred.
+    """
+
+    def __init__(self, X: Any, weight: NDArray[Any]) -> None:
+        if sp.issparse(X):
+            self.centre = np.zeros(X.shape[1], dtype=X.dtype)
+            magnitude = float(abs(X).max()) or 1.0
+            radius = np.sqrt(np.asarray((X / magnitude).power(2).sum(1)).ravel())
+        else:
+            self.centre = np.average(X, axis=0, weights=weight).astype(X.dtype)
+            magnitude = float(np.abs(X - self.centre).max()) or 1.0
+            radius = np.linalg.norm((X - self.centre) / magnitude, axis=1)
+        radius = radius.astype(np.float64)
+        typical = weighted_median(radius, weight) or np.average(radius, weights=weight) or 1.0
+        self.scale = float(typical * magnitude / np.sqrt(X.shape[1]))
+
+    def __call__(self, X: Any) -> Any:
+        """X in the units of the model."""
+        if sp.issparse(X):
+            return X * X.dtype.type(1 / self.scale)
+        return (X - self.centre) / X.dtype.type(self.scale)
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """Samples in an order that does not depend on the order given.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        Distinct rows with positive weight, in lexicographic order.
+    weight : ndarray of shape (n_rows,)
+        Sum of the weights of the samples that are this row.
+    affinity : ndarray of shape (n_rows, n_rows) or None
+        The user's matrix in the same order.
+    """
+
+    X: Any
+    weight: NDArray[Any]
+    affinity: NDArray[Any] | None = None
+
+
+def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None) -> Canonical:
+    """Drop rows of weight 0, merge equal rows and sort, so that weights mean repetition.
+
+    With a precomputed affinity, rows are sorted but not merged: equal rows may differ in it. More
+    than `MERGE_SAMPLES` rows are left as they are, but for those of weight 0.
+    """
+    if not weight.all():
+        kept = np.flatnonzero(weight)
+        X, weight = X[kept], weight[kept]
+        affinity = None if affinity is None else affinity[np.ix_(kept, kept)]
+    if X.shape[0] > MERGE_SAMPLES:
+        return Canonical(X, weight, affinity)
+    if affinity is not None:
+        rows = np.lexsort(np.asarray(X.toarray() if sp.issparse(X) else X).T[::-1])
+        return Canonical(X[rows], weight[rows], affinity[np.ix_(rows, rows)])
+    rows, inverse = _distinct(X)
+    merged = np.bincount(inverse.ravel(), weights=weight, minlength=len(rows))
+    return Canonical(X[rows], merged.astype(weight.dtype))
+
+
+def _distinct(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """First place of each distinct row, in lexicographic order, and which of them each row is."""
+    if not sp.issparse(X):
+        return np.unique(X, axis=0, return_index=True, return_inverse=True)[1:]
+    X = X.sorted_indices()
+    X.eliminate_zeros()
+    keys = [
+        (tuple(X.indices[start:end]), tuple(X.data[start:end]))
+        for start, end in zip(X.indptr[:-1], X.indptr[1:], strict=True)
+    ]
+    first: dict[Any, int] = {}
+    for i, key in enumerate(keys):
+        first.setdefault(key, i)
+    order = sorted(first)
+    position = {key: i for i, key in enumerate(order)}
+    return np.array([first[key] for key in order]), np.array([position[key] for key in keys])
+
+
+def weighted_median(values: NDArray[Any], weight: NDArray[Any]) -> float:
+    """The least value that at least half of the weight does not exceed."""
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weight[order])
+    return float(values[order][np.searchsorted(cumulative, 0.5 * cumulative[-1] * (1 - 1e-12))])

@@ -1,0 +1,351 @@
+"""The optimisation loop: restarts side by side, full batch or mini-batches, until it stops."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gemclust.geometry import Geometry
+from gemclust.lbfgs import LBFGS
+from gemclust.models import Model
+from gemclust.objectives import Batch, Objective
+from gemclust.samples import Samples
+
+CHUNK = 2**22
+"""Numbers in one chunk of logits when all samples are predicted."""
+
+SMALL_PRODUCT = 2**24
+"""Multiplications a step below which one thread beats a pool of them."""
+
+Report = Callable[[int, float], bool]
+"""(iteration, best loss) -> whether to stop."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the estimator's parameters of the same names, with "auto" resolved."""
+
+    solver: str
+    batch_size: int | None
+    learning_rate: float
+    max_iter: int
+    tol: float
+    n_iter_no_change: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model to fit to samples: the penalised objective as a function of the parameters.
+
+    Parameters
+    ----------
+    model : Model
+        p(y|x).
+    inputs : Samples
+        What the model sees.
+    weight : tensor of shape (n_samples,)
+        Sample weights that sum to 1.
+    geometry : Geometry
+        What the objective sees beyond p. Values are in its unit, so that training does not
+        depend on the scale of X.
+    objective : Objective
+        The GEMINI.
+    alpha : float
+        Weight of the L2 penalty.
+    units : ndarray of int, optional
+        The outputs of the model that count; all by default.
+    """
+
+    model: Model
+    inputs: Samples
+    weight: Tensor
+    geometry: Geometry
+    objective: Objective
+    alpha: float = 0.0
+    units: NDArray[Any] | None = None
+
+    def loss(self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None) -> Tensor:
+        """Minus the penalised objective of each restart, on the given rows or all."""
+        logits = self.model.logits(parameters, self.inputs.take(rows), training=True)
+        if self.units is not None:
+            logits = logits[..., self.units]
+        value = self.objective.evaluate(self.batch(logits.log_softmax(-1), rows))
+        if self.alpha:
+            value = value - self.alpha * self.model.penalty(parameters)
+        return -value
+
+    def batch(self, log_proba: Tensor, rows: NDArray[Any] | None = None) -> Batch:
+        """The samples as the objective sees them, in the unit of the geometry."""
+        weight = self.weight if rows is None else self.weight[rows]
+        return Batch(log_proba, weight / weight.sum(), **self.geometry.take(rows))
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """A model to start where another one stands: cross-entropy to the teacher's p(y|x)."""
+
+    model: Model
+    inputs: Samples
+    weight: Tensor
+    teacher: Model
+    teacher_parameters: Tensor
+
+    def loss(self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None) -> Tensor:
+        """Cross-entropy of each restart, on the given rows or all."""
+        X = self.inputs.take(rows)
+        target = self.teacher.logits(self.teacher_parameters[which], X).softmax(-1)
+        log_proba = self.model.logits(parameters, X, training=True).log_softmax(-1)
+        weight = self.weight if rows is None else self.weight[rows]
+        return -torch.einsum("n,rnk,rnk->r", weight / weight.sum(), target, log_proba)
+
+
+@dataclass
+class Run:
+    """Where training ended, a row for each restart.
+
+    Parameters
+    ----------
+    parameters : tensor of shape (n_restarts, n_parameters)
+        The best found.
+    curves : list of list of float
+        The loss of each restart after each of its iterations.
+    converged : ndarray of bool of shape (n_restarts,)
+        Whether it stopped by itself.
+    interrupted : bool
+        Whether a KeyboardInterrupt ended it.
+    """
+
+    parameters: Tensor
+    curves: list[list[float]]
+    converged: NDArray[Any]
+    interrupted: bool = False
+
+
+def train(
+    problem: Problem | Imitation,
+    parameters: Tensor,
+    settings: Settings,
+    rng: np.random.RandomState,
+    report: Report | None = None,
+) -> Run:
+    """Minimise the problem's loss from each row of `parameters`.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss of every restart is not finite.
+    """
+    run = Run(parameters, [[] for _ in parameters], np.zeros(len(parameters), dtype=bool))
+    minimise = _quasi_newton if settings.solver == "lbfgs" else _stochastic
+    with one_thread_if_small(_multiplications(problem, parameters, settings)):
+        try:
+            minimise(problem, run, settings, rng, report or (lambda iteration, loss: False))
+        except KeyboardInterrupt:
+            run.interrupted = True
+    return run
+
+
+def _quasi_newton(
+    problem: Problem | Imitation,
+    run: Run,
+    settings: Settings,
+    rng: np.random.RandomState,
+    report: Report,
+) -> None:
+    def evaluate(parameters: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        parameters = parameters.detach().requires_grad_()
+        loss = problem.loss(parameters, which)
+        (gradient,) = torch.autograd.grad(loss.sum(), parameters)
+        return loss.detach(), gradient
+
+    state = LBFGS(evaluate, run.parameters)
+    _check_finite(state.loss, settings, iteration=0)
+    run.parameters = state.parameters
+    stop = _Stopping(len(state.loss), settings)
+    active = torch.arange(len(state.loss), device=state.loss.device)
+    active = active[state.loss.isfinite()]
+    for iteration in range(1, settings.max_iter + 1):
+        before = state.loss[active].clone()
+        moving = state.step(active)
+        loss = state.loss[active]
+        for r, value in zip(active.tolist(), loss.tolist(), strict=True):
+            run.curves[r].append(value)
+        done = stop.update(active, before, loss) | ~moving
+        run.converged[active[done].cpu().numpy()] = True
+        active = active[~done]
+        if report(iteration, float(state.loss.min())) or not len(active):
+            break
+
+
+def _stochastic(
+    problem: Problem | Imitation,
+    run: Run,
+    settings: Settings,
+    rng: np.random.RandomState,
+    report: Report,
+) -> None:
+    parameters = run.parameters.clone().requires_grad_()
+    optimiser = make_optimiser(settings.solver, parameters, settings.learning_rate)
+    restarts = torch.arange(len(parameters), device=parameters.device)
+    best = torch.full((len(parameters),), torch.inf, dtype=parameters.dtype, device=parameters.device)
+    stop = _Stopping(len(parameters), settings)
+    active = restarts
+    for epoch in range(1, settings.max_iter + 1):
+        loss = torch.zeros_like(best)
+        for rows, share in minibatches(len(problem.inputs), settings.batch_size, rng):
+            loss += share * descend(problem, parameters, restarts, optimiser, rows)
+        _check_finite(loss, settings, epoch)
+        better = torch.zeros_like(best, dtype=torch.bool)
+        better[active] = loss[active] < best[active]
+        done = stop.update(active, best[active], loss[active])
+        best = torch.where(better, loss, best)
+        run.parameters = torch.where(better[:, None], parameters.detach(), run.parameters)
+        for r in active.tolist():
+            run.curves[r].append(float(loss[r]))
+        run.converged[active[done].cpu().numpy()] = True
+        active = active[~done]
+        if report(epoch, float(best.min())) or not len(active):
+            break
+
+
+def descend(
+    problem: Problem | Imitation,
+    parameters: Tensor,
+    restarts: Tensor,
+    optimiser: torch.optim.Optimizer,
+    rows: NDArray[Any] | None,
+) -> Tensor:
+    """One step of the optimiser on some rows; returns the losses before it."""
+    optimiser.zero_grad(set_to_none=True)
+    loss = problem.loss(parameters, restarts, rows)
+    loss.sum().backward()
+    optimiser.step()
+    return loss.detach()
+
+
+def make_optimiser(solver: str, parameters: Tensor, learning_rate: float) -> torch.optim.Optimizer:
+    """torch's optimiser of that name."""
+    if solver == "adam":
+        return torch.optim.Adam([parameters], lr=learning_rate)
+    return torch.optim.SGD([parameters], lr=learning_rate, momentum=0.9, nesterov=True)
+
+
+def minibatches(
+    n_samples: int, batch_size: int | None, rng: np.random.RandomState
+) -> Iterator[tuple[NDArray[Any] | None, float]]:
+    """Random parts of about equal size, each with its share of the samples."""
+    if batch_size is None or batch_size >= n_samples:
+        yield None, 1.0
+        return
+    order = rng.permutation(n_samples)
+    for rows in np.array_split(order, round(n_samples / batch_size)):
+        yield np.sort(rows), len(rows) / n_samples
+
+
+def one_pass(
+    problem: Problem, parameters: NDArray[Any], state: dict[str, NDArray[Any]], settings: Settings
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """Parameters and moments of the optimiser after one more pass over the samples."""
+    tensor = torch.as_tensor(parameters).to(problem.weight)[None].clone().requires_grad_()
+    optimiser = make_optimiser(settings.solver, tensor, settings.learning_rate)
+    if state:
+        optimiser.state[tensor] = {name: torch.as_tensor(value) for name, value in state.items()}
+    rng = np.random.RandomState(0)
+    with one_thread_if_small(_multiplications(problem, tensor, settings)):
+        for rows, _ in minibatches(len(problem.inputs), settings.batch_size, rng):
+            loss = descend(problem, tensor, torch.arange(1), optimiser, rows)
+            _check_finite(loss, settings, iteration=1)
+    kept = {name: value.cpu().numpy() for name, value in optimiser.state[tensor].items()}
+    return tensor.detach()[0].cpu().numpy(), kept
+
+
+class _Stopping:
+    """Counts, for each restart, iterations in a row that improved the loss too little."""
+
+    def __init__(self, n_restarts: int, settings: Settings) -> None:
+        self.settings = settings
+        self.stalled = torch.zeros(n_restarts, dtype=torch.long)
+
+    def update(self, which: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        # A comparison with an infinite or NaN loss before is an improvement.
+        little = (before - after <= self.settings.tol * after.abs()).to(self.stalled.device)
+        which = which.to(self.stalled.device)
+        self.stalled[which] = torch.where(little, self.stalled[which] + 1, 0)
+        return (self.stalled[which] >= self.settings.n_iter_no_change).to(before.device)
+
+
+def log_probabilities(
+    model: Model, parameters: Tensor, inputs: Samples, units: NDArray[Any] | None = None
+) -> Tensor:
+    """log p(y|x) of all samples, of shape (n_restarts, n_samples, n_units), in chunks."""
+    per_sample = len(parameters) * max(model.n_units, inputs.array.shape[1])
+    size = max(1, CHUNK // per_sample)
+    parts = []
+    with torch.no_grad(), one_thread_if_small(len(inputs) * parameters.numel()):
+        for start in range(0, len(inputs), size):
+            whole = size >= len(inputs)
+            logits = model.logits(parameters, inputs.take(None if whole else slice(start, start + size)))
+            parts.append((logits if units is None else logits[..., units]).log_softmax(-1))
+    return torch.cat(parts, dim=1)
+
+
+def evaluate(
+    objective: Objective, log_proba: Tensor, weight: Tensor, geometry: Geometry
+) -> NDArray[Any]:
+    """The GEMINI of each restart on all samples, in the units of X."""
+    batch = Batch(log_proba, weight / weight.sum(), **geometry.take(), unit=geometry.unit)
+    with torch.no_grad():
+        return objective.evaluate(batch).cpu().numpy()
+
+
+_threads = threading.Lock()
+
+
+@contextmanager
+def one_thread_if_small(multiplications: float) -> Iterator[None]:
+    """Run small tensor operations on one thread and restore the user's setting after it.
+
+    The setting belongs to the process, so it is changed from the main thread only.
+    """
+    if (
+        multiplications > SMALL_PRODUCT
+        or torch.get_num_threads() == 1
+        or threading.current_thread() is not threading.main_thread()
+        or not _threads.acquire(blocking=False)
+    ):
+        yield
+        return
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _threads.release()
+
+
+def _multiplications(
+    problem: Problem | Imitation, parameters: Tensor, settings: Settings
+) -> float:
+    return min(len(problem.inputs), settings.batch_size or np.inf) * parameters.numel()
+
+
+def _check_finite(loss: Tensor, settings: Settings, iteration: int) -> None:
+    if loss.isfinite().any():
+        return
+    cause = (
+        "X holds values too large for its dtype, or the model returns NaN"
+        if iteration <= 1
+        else f"learning_rate={settings.learning_rate} is too large"
+    )
+    raise FloatingPointError(
+        f"The objective became {-float(loss[0])} at iteration {iteration}; most likely {cause}."
+    )
