@@ -108,7 +108,7 @@ def check_sample_weight(sample_weight: Any, X: Any) -> NDArray[Any]:
         bad = weight[~(np.isfinite(weight) & (weight >= 0))][0]
         raise ValueError(f"sample_weight contains {bad}; weights must be finite and not negative.")
     if not weight.any():
-        raise ValueError("All of sample_weight are 0; at least one sample must count.")
+        raise ValueError("All sample weights are zero; at least one sample must count.")
     return weight
 
 

@@ -1,6 +1,5 @@
 """scikit-learn's own checks of an estimator, over many parameterisations."""
 
-import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gemclust import GeminiClustering
@@ -29,7 +28,9 @@ ESTIMATORS = [
     GeminiClustering(n_clusters=3, solver="adam", learning_rate=0.05, max_iter=100),
     GeminiClustering(n_clusters=3, solver="sgd", learning_rate=0.1, max_iter=100),
     GeminiClustering(n_clusters=3, solver="adam", learning_rate=0.05, batch_size=10, max_iter=100),
-    GeminiClustering(n_clusters="auto", max_clusters=5, hidden_layer_sizes=(8, 8), activation="tanh"),
+    GeminiClustering(
+        n_clusters="auto", max_clusters=5, hidden_layer_sizes=(8, 8), activation="tanh"
+    ),
 ]
 
 

@@ -119,5 +119,6 @@ class Objective(BaseEstimator):  # type: ignore[misc]
 
     def check(self) -> None:
         """Raise a ValueError that names the parameter that is wrong, if one is."""
-        if self.mode not in MODES:
-            raise ValueError(f"mode={self.mode!r} is unknown; use 'ova' or 'ovo'.")
+        mode = getattr(self, "mode", "ova")
+        if mode not in MODES:
+            raise ValueError(f"mode={mode!r} is unknown; use 'ova' or 'ovo'.")

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gemclust.objectives.base import Batch, Objective, safe_sqrt
+from gemclust.objectives.base import PROBABILITY_FLOOR, Batch, Objective, safe_sqrt
 
 
 class KL(Objective):
@@ -159,8 +159,7 @@ class ChiSquared(Objective):
 
     def value(self, *means: Tensor) -> Tensor:
         proportions, ratios = means
-        alive = proportions > 0
-        inverse = torch.where(alive, 1 / torch.where(alive, proportions, 1.0), 0.0)
+        inverse = 1 / proportions.clamp(min=PROBABILITY_FLOOR)
         if self.mode == "ova":
             return (inverse * ratios).sum(-1) - 1
         return torch.einsum("rk,rkl,rl->r", inverse, ratios, proportions.square()) - 1
