@@ -33,7 +33,7 @@ from gemclust.selection import Choice, choose
 from gemclust.training import Problem, Run, evaluate, log_probabilities, one_pass, train
 
 
-class GeminiClustering(  # type: ignore[misc]
+class GeminiClustering(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -57,24 +57,25 @@ class GeminiClustering(  # type: ignore[misc]
     max_clusters : int, default=20
         The largest number of clusters with ``n_clusters="auto"``, at most the number of distinct
         samples.
-    objective : str or Objective, default="mmd_ova"
+    objective : str or Objective, default="mmd_ovo"
         "{kl,tv,hellinger,chi2,mmd,wasserstein}_{ova,ovo}", "mi" (= "kl_ova"), or an instance such
         as ``MMD("ovo", kernel="rbf")``. The names take the linear kernel and the Euclidean
         distance of X as it is.
-    model : {"mlp", "linear"}, callable or torch.nn.Module, default="mlp"
-        A function ``(n_features, n_clusters) -> torch.nn.Module``, or a module, which is copied;
-        it maps rows of X, centred and scaled by one number, to a logit for each cluster.
-    hidden_layer_sizes : sequence of int, default=(64,)
+    model : {"auto", "mlp", "linear"}, callable or torch.nn.Module, default="auto"
+        A name ("auto" is "mlp"), a function ``(n_features, n_clusters) -> torch.nn.Module``, or
+        a module, which is copied. It maps rows of X, centred and scaled by one number, to a logit
+        for each cluster.
+    hidden_layer_sizes : sequence of int, default=(32,)
         Units of each hidden layer of the "mlp".
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         What follows each hidden layer.
     n_init : int or "auto", default="auto"
-        Number of restarts, trained side by side; the best by objective is kept. "auto": 10 with
-        the solver "lbfgs", else 1.
+        Number of restarts, trained side by side; the best by objective is kept. "auto": with the
+        solver "lbfgs" 10, or 3 for Wasserstein objectives; else 1.
     solver : {"auto", "lbfgs", "adam", "sgd"}, default="auto"
         "auto": "lbfgs" for the built-in models on few samples, else "adam".
-    learning_rate : float, default=0.001
-        Step size of "adam" and "sgd".
+    learning_rate : float or "auto", default="auto"
+        Step size of "adam" and "sgd". "auto": 0.01 for the built-in models, 0.001 for others.
     batch_size : int, "auto" or None, default="auto"
         Samples a step; None is all of them, which is what "lbfgs" always takes.
     max_iter : int, default=500
@@ -142,13 +143,13 @@ class GeminiClustering(  # type: ignore[misc]
         n_clusters: int | str = "auto",
         *,
         max_clusters: int = 20,
-        objective: str | Objective = "mmd_ova",
-        model: str | Callable[[int, int], nn.Module] | nn.Module = "mlp",
-        hidden_layer_sizes: tuple[int, ...] = (64,),
+        objective: str | Objective = "mmd_ovo",
+        model: str | Callable[[int, int], nn.Module] | nn.Module = "auto",
+        hidden_layer_sizes: tuple[int, ...] = (32,),
         activation: str = "relu",
         n_init: int | str = "auto",
         solver: str = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float | str = "auto",
         batch_size: int | str | None = "auto",
         max_iter: int = 500,
         tol: float = 1e-4,
@@ -213,24 +214,24 @@ class GeminiClustering(  # type: ignore[misc]
         objective = checks.check_parameters(self)
         # On a copy, so that an error leaves no half-fitted estimator behind.
         fitted = copy.copy(self)
-        X = validate_data(
+        samples: Any = validate_data(
             fitted, X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=2
         )
-        checks.check_n_clusters(self, X)
-        data = self._canonical(X, sample_weight, objective, affinity)
+        checks.check_n_clusters(self, samples)
+        data = self._canonical(samples, sample_weight, objective, affinity)
         with Progress(self, self.max_iter, self.verbose) as progress:
             fitted._fit(data, objective, progress)
-        fitted.labels_ = fitted._log_proba(X).argmax(1)
-        vars(self).update(vars(fitted))
+        fitted.labels_ = fitted._log_proba(samples).argmax(1)
+        for stale in {name for name in vars(self) if name.endswith("_")} - set(vars(fitted)):
+            delattr(self, stale)
+        self.__dict__.update(fitted.__dict__)
         return self
 
     def _canonical(
         self, X: Any, sample_weight: Any, objective: Objective, affinity: Any = None
     ) -> Canonical:
         weight = checks.check_sample_weight(sample_weight, X)
-        if affinity is not None:
-            affinity = check_affinity(affinity, X.shape[0], objective.affinity, X.dtype)
-        return canonical(X, weight, affinity)
+        return canonical(X, weight, check_affinity(affinity, X, objective))
 
     def _fit(self, data: Canonical, objective: Objective, progress: Progress) -> None:
         """Everything after validation: geometry, model, training, selection, attributes."""
@@ -241,7 +242,9 @@ class GeminiClustering(  # type: ignore[misc]
         problem = self._problem(data, objective)
         settings = checks.resolve_settings(self, objective, *data.X.shape)
         rng = check_random_state(self.random_state)
-        n_init = checks.resolve_n_init(self, self._model, settings) if warm is None else 1
+        n_init = (
+            checks.resolve_n_init(self, self._model, objective, settings) if warm is None else 1
+        )
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_init)
         if warm is None:
             parameters = start(problem, seeds, settings)
@@ -261,11 +264,10 @@ class GeminiClustering(  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        if self.model == "linear":
-            return Perceptron((n_features, n_units))
-        if self.model == "mlp":
-            return Perceptron((n_features, *self.hidden_layer_sizes, n_units), self.activation)
-        return ModuleModel(self.model, n_features, n_units)
+        if callable(self.model):
+            return ModuleModel(self.model, n_features, n_units)
+        hidden = () if self.model == "linear" else self.hidden_layer_sizes
+        return Perceptron((n_features, *hidden, n_units), self.activation)
 
     def _problem(
         self, data: Canonical, objective: Objective, units: NDArray[Any] | None = None
@@ -324,15 +326,15 @@ class GeminiClustering(  # type: ignore[misc]
         if not hasattr(self, "_parameters"):
             return self.fit(X, sample_weight=sample_weight)
         objective = checks.check_parameters(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=self._parameters.dtype, reset=False)
-        data = self._canonical(X, sample_weight, objective)
+        samples = self._validated(X).astype(self._parameters.dtype, copy=False)
+        data = self._canonical(samples, sample_weight, objective)
         problem = self._problem(data, objective, self._units)
         settings = checks.resolve_settings(self, objective, *data.X.shape)
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
         self._parameters, self._optimiser_state = one_pass(
             problem, self._parameters, self._optimiser_state, settings
         )
-        self.labels_ = self._log_proba(X).argmax(1)
+        self.labels_ = self._log_proba(samples).argmax(1)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -377,8 +379,8 @@ class GeminiClustering(  # type: ignore[misc]
         log_proba : ndarray of shape (n_samples, n_clusters_)
             In the dtype of X.
         """
-        X = self._validated(X)
-        return self._log_proba(X).astype(X.dtype, copy=False)
+        samples = self._validated(X)
+        return self._log_proba(samples).astype(samples.dtype, copy=False)
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """p(y|x) of each sample: the same as `predict_proba`, with named output columns.
@@ -422,14 +424,14 @@ class GeminiClustering(  # type: ignore[misc]
         score : float
             Greater is better.
         """
-        X = self._validated(X)
+        samples = self._validated(X)
         objective = self._affinity.objective
-        weight = checks.check_sample_weight(sample_weight, X)
-        if affinity is not None:
-            affinity = check_affinity(affinity, X.shape[0], objective.affinity, X.dtype)
-        geometry = self._affinity.geometry(X, weight, affinity)
-        log_proba = torch.as_tensor(self._log_proba(X)[None]).to(torch.as_tensor(weight))
-        return float(evaluate(objective, log_proba, torch.as_tensor(weight), geometry)[0])
+        weight = checks.check_sample_weight(sample_weight, samples)
+        matrix = check_affinity(affinity, samples, objective)
+        geometry = self._affinity.geometry(samples, weight, matrix)
+        mass = torch.as_tensor(weight)
+        log_proba = torch.as_tensor(self._log_proba(samples)[None]).to(mass)
+        return float(evaluate(objective, log_proba, mass, geometry)[0])
 
     @property
     def module_(self) -> nn.Module:

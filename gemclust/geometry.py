@@ -57,7 +57,7 @@ class Geometry:
     matrix: Tensor | None = None
     unit: float = 1.0
 
-    def take(self, rows: NDArray[Any] | slice | None = None) -> dict[str, Tensor | None]:
+    def take(self, rows: NDArray[Any] | slice | None = None) -> dict[str, Any]:
         """Features and matrix of the given rows, or of all, as `Batch` takes them."""
         features = None if self.features is None else self.features.take(rows)
         matrix = self.matrix
@@ -87,7 +87,6 @@ class Affinity:
         self.objective = objective
         self.map: Nystroem | None = None
         self.parameters: dict[str, Any] = {}
-        _check_consistent(objective, precomputed)
         if objective.affinity == "kernel" and precomputed is None:
             self._fit_kernel(X, weight)
 
@@ -140,7 +139,8 @@ class Affinity:
         if self.objective.affinity is None:
             return Geometry()
         if self.objective.affinity == "distance":
-            return _distance_geometry(self._distances(X) if precomputed is None else precomputed, device)
+            matrix = self._distances(X) if precomputed is None else precomputed
+            return _distance_geometry(matrix, device)
         if precomputed is not None:
             return _kernel_geometry(precomputed, weight, device)
         kernel = self.objective.kernel
@@ -157,9 +157,9 @@ class Affinity:
         _check_memory(X, "a kernel with n_components=500, or the linear kernel")
         kernel = self.objective.kernel
         if callable(kernel) and _takes_matrices(kernel, X):
-            return check_affinity(kernel(X, X), X.shape[0], "kernel", X.dtype)
+            return _check_matrix(kernel(X, X), X, "kernel")
         matrix = pairwise_kernels(X, metric=kernel, **self.parameters)
-        return check_affinity(matrix, X.shape[0], "kernel", X.dtype)
+        return _check_matrix(matrix, X, "kernel")
 
     def _distances(self, X: Any) -> NDArray[Any]:
         _check_memory(X, "an MMD objective, or a subsample of X")
@@ -170,7 +170,7 @@ class Affinity:
             matrix = metric(X, X)
         else:
             matrix = pairwise_distances(X, metric=metric)
-        return check_affinity(matrix, X.shape[0], "distance", X.dtype)
+        return _check_matrix(matrix, X, "distance")
 
 
 def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> NDArray[Any]:
@@ -209,7 +209,9 @@ def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> 
         raise ValueError(f"n_neighbors={n_neighbors!r} must be at least 1.")
     graph = kneighbors_graph(X, min(n_neighbors, X.shape[0] - 1), mode="distance")
     # An edge of length 0 would count as no edge.
-    graph.data = np.maximum(graph.data, np.finfo(graph.dtype).tiny) if weighted else graph.data * 0 + 1
+    graph.data = (
+        np.maximum(graph.data, np.finfo(graph.dtype).tiny) if weighted else graph.data * 0 + 1
+    )
     graph = graph.maximum(graph.T)
     distances = shortest_path(graph, method="D", directed=False)
     parts, _ = connected_components(graph, directed=False)
@@ -225,17 +227,23 @@ def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> 
     return distances.astype(X.dtype)
 
 
-def check_affinity(
-    affinity: Any, n_samples: int, kind: str | None, dtype: Any = np.float64
-) -> NDArray[Any]:
-    """A kernel or distance matrix as an array, once it is found to be one.
+def check_affinity(affinity: Any, X: Any, objective: Objective) -> NDArray[Any] | None:
+    """A user's kernel or distance matrix as an array in the dtype of X; None stays None.
 
     Raises
     ------
     ValueError
-        If it is not square with a row for each sample, not finite, not symmetric, or holds
-        negative distances.
+        If the objective has no use for it, or it is no kernel or distance matrix of the rows of X.
     """
+    _check_consistent(objective, affinity)
+    if affinity is None:
+        return None
+    return _check_matrix(affinity, X, objective.affinity)
+
+
+def _check_matrix(affinity: Any, X: Any, kind: str | None) -> NDArray[Any]:
+    """Square with a row for each sample, finite, symmetric and, if distances, not negative."""
+    n_samples, dtype = X.shape[0], X.dtype
     matrix = np.asarray(affinity, dtype=dtype)
     if matrix.shape != (n_samples, n_samples):
         hint = ""
@@ -344,7 +352,9 @@ def _kernel_geometry(matrix: NDArray[Any], weight: NDArray[Any], device: Any) ->
 
 def _distance_geometry(matrix: NDArray[Any], device: Any) -> Geometry:
     unit = float(matrix.max()) or 1.0
-    return Geometry(matrix=torch.as_tensor(matrix / matrix.dtype.type(unit), device=device), unit=unit)
+    return Geometry(
+        matrix=torch.as_tensor(matrix / matrix.dtype.type(unit), device=device), unit=unit
+    )
 
 
 def _check_memory(X: Any, remedy: str) -> None:

@@ -124,7 +124,8 @@ class LBFGS:
                 break
             middle = torch.where(high.isinf(), 2 * low, 0.5 * (low + high))
             length[pending] = middle[pending]
-        return low > 0, *best
+        parameters, reached, gradient = best
+        return low > 0, parameters, reached, gradient
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

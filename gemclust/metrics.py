@@ -69,12 +69,11 @@ def gemini_score(
     0.5
     """
     objective = get_objective(objective)
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-    weight = check_sample_weight(sample_weight, X)
-    if affinity is not None:
-        affinity = check_affinity(affinity, X.shape[0], objective.affinity, X.dtype)
-    proba = _as_probabilities(probabilities_or_labels, X)
-    geometry = Affinity(objective, X, weight, affinity).geometry(X, weight, affinity)
+    samples: Any = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    weight = check_sample_weight(sample_weight, samples)
+    matrix = check_affinity(affinity, samples, objective)
+    proba = _as_probabilities(probabilities_or_labels, samples)
+    geometry = Affinity(objective, samples, weight, matrix).geometry(samples, weight, matrix)
     with np.errstate(divide="ignore"):
         log_proba = torch.as_tensor(np.log(proba)[None])
     return float(evaluate(objective, log_proba, torch.as_tensor(weight), geometry)[0])

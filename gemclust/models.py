@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
@@ -100,7 +99,7 @@ class Perceptron:
         """One restart as a torch module from the scaled input to all logits."""
         modules: list[nn.Module] = []
         for weights, biases in self.layers(parameters[None]):
-            linear = nn.Linear(*weights.shape[1:], dtype=weights.dtype)
+            linear = nn.Linear(weights.shape[1], weights.shape[2], dtype=weights.dtype)
             with torch.no_grad():
                 linear.weight.copy_(weights[0].T)
                 linear.bias.copy_(biases[0, 0])
@@ -195,6 +194,8 @@ class ModuleModel:
 
 class ClusterLogits(nn.Module):
     """From rows of X, in their own units, to the logits of the clusters that were kept."""
+
+    centre: Tensor
 
     def __init__(self, inner: nn.Module, centre: Tensor, scale: float, units: list[int]) -> None:
         super().__init__()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,53 +17,73 @@ from gemclust.training import Settings
 if TYPE_CHECKING:
     from gemclust.estimator import GeminiClustering
 
+MODELS = ("auto", "mlp", "linear")
 SOLVERS = ("auto", "lbfgs", "adam", "sgd")
 FULL_BATCH_SAMPLES = 10_000
 TRANSPORT_SAMPLES = 500
 TRANSPORT_BATCH = 200
 BATCH = 1_000
-LBFGS_RESTARTS = 10
+RESTARTS = 10
+TRANSPORT_RESTARTS = 3
 
 
-def _integer(least: int) -> Callable[[Any], bool]:
-    return lambda v: isinstance(v, Integral) and not isinstance(v, bool | np.bool_) and v >= least
+Rule = Callable[[Any], bool]
 
 
-def _number(positive: bool) -> Callable[[Any], bool]:
+def _integer(least: int) -> Rule:
     def good(value: Any) -> bool:
-        if not isinstance(value, Real) or isinstance(value, bool):
+        if not isinstance(value, int | np.integer) or isinstance(value, bool):
+            return False
+        return bool(value >= least)
+
+    return good
+
+
+def _number(positive: bool) -> Rule:
+    def good(value: Any) -> bool:
+        if not isinstance(value, int | float | np.number) or isinstance(value, bool):
             return False
         return bool(np.isfinite(value) and (value > 0 if positive else value >= 0))
 
     return good
 
 
-def _or(*names: Any) -> Callable[[Callable[[Any], bool]], Callable[[Any], bool]]:
-    return lambda good: lambda v: any(v is n or (isinstance(n, str) and v is not None and isinstance(v, str) and v == n) for n in names) or good(v)
+def _one_of(*names: str | None) -> Rule:
+    return lambda value: isinstance(value, str | None) and value in names
 
 
-_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "n_clusters": (_or("auto")(_integer(1)), "'auto' or an integer of at least 1"),
+def _either(first: Rule, second: Rule) -> Rule:
+    return lambda value: first(value) or second(value)
+
+
+_RULES: dict[str, tuple[Rule, str]] = {
+    "n_clusters": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
     "max_clusters": (_integer(1), "an integer of at least 1"),
     "model": (
-        lambda v: v in ("mlp", "linear") if isinstance(v, str) else callable(v),
-        "'mlp', 'linear', a torch.nn.Module or a function (n_features, n_clusters) that makes one",
+        _either(_one_of(*MODELS), callable),
+        "'auto', 'mlp', 'linear', a torch.nn.Module or a function that makes one",
     ),
     "hidden_layer_sizes": (
         lambda v: isinstance(v, list | tuple | np.ndarray) and all(map(_integer(1), v)),
         "a sequence of integers of at least 1",
     ),
-    "activation": (lambda v: v in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}"),
-    "n_init": (_or("auto")(_integer(1)), "'auto' or an integer of at least 1"),
-    "solver": (lambda v: v in SOLVERS, f"one of {', '.join(SOLVERS)}"),
-    "learning_rate": (_number(positive=True), "a positive number"),
-    "batch_size": (_or("auto", None)(_integer(1)), "'auto', None or an integer of at least 1"),
+    "activation": (_one_of(*ACTIVATIONS), f"one of {', '.join(ACTIVATIONS)}"),
+    "n_init": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
+    "solver": (_one_of(*SOLVERS), f"one of {', '.join(SOLVERS)}"),
+    "learning_rate": (
+        _either(_one_of("auto"), _number(positive=True)),
+        "'auto' or a positive number",
+    ),
+    "batch_size": (
+        _either(_one_of("auto", None), _integer(1)),
+        "'auto', None or an integer of at least 1",
+    ),
     "max_iter": (_integer(1), "an integer of at least 1"),
     "tol": (_number(positive=False), "a number of at least 0"),
     "n_iter_no_change": (_integer(1), "an integer of at least 1"),
     "alpha": (_number(positive=False), "a number of at least 0"),
     "device": (lambda v: isinstance(v, str | torch.device), "'auto' or a device of torch"),
-    "verbose": (lambda v: isinstance(v, bool) or _integer(0)(v), "an integer of at least 0"),
+    "verbose": (_either(lambda v: isinstance(v, bool), _integer(0)), "an integer of at least 0"),
 }
 
 
@@ -74,7 +93,7 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
         value = getattr(estimator, name)
         if not good(value):
             raise ValueError(f"{name}={value!r} is not possible; it must be {expected}.")
-    if estimator.solver == "lbfgs" and isinstance(estimator.batch_size, Integral):
+    if estimator.solver == "lbfgs" and isinstance(estimator.batch_size, int | np.integer):
         raise ValueError(
             f"solver='lbfgs' takes all samples at once; batch_size={estimator.batch_size} needs "
             "solver='adam' or 'sgd'."
@@ -128,13 +147,18 @@ def resolve_settings(
     solver, batch_size = estimator.solver, estimator.batch_size
     if solver == "auto":
         built_in = isinstance(estimator.model, str)
-        solver = "lbfgs" if few and built_in and not isinstance(batch_size, Integral) else "adam"
+        solver = (
+            "lbfgs" if few and built_in and not isinstance(batch_size, int | np.integer) else "adam"
+        )
     if batch_size == "auto":
         batch_size = None if few else TRANSPORT_BATCH if transport else BATCH
+    learning_rate = estimator.learning_rate
+    if learning_rate == "auto":
+        learning_rate = 1e-2 if isinstance(estimator.model, str) else 1e-3
     return Settings(
         solver=solver,
-        batch_size=None if solver == "lbfgs" else batch_size,
-        learning_rate=float(estimator.learning_rate),
+        batch_size=None if solver == "lbfgs" or batch_size is None else int(batch_size),
+        learning_rate=float(learning_rate),
         max_iter=int(estimator.max_iter),
         tol=float(estimator.tol),
         n_iter_no_change=int(estimator.n_iter_no_change),
@@ -142,7 +166,10 @@ def resolve_settings(
 
 
 def resolve_n_init(
-    estimator: GeminiClustering, model: Perceptron | ModuleModel, settings: Settings
+    estimator: GeminiClustering,
+    model: Perceptron | ModuleModel,
+    objective: Objective,
+    settings: Settings,
 ) -> int:
     """The number of restarts."""
     if isinstance(model, ModuleModel) and not model.restartable:
@@ -152,16 +179,18 @@ def resolve_n_init(
                 if isinstance(estimator.model, nn.Module)
                 else "it has buffers, which restarts would share"
             )
-            raise ValueError(f"n_init={estimator.n_init} is not possible with this model: {reason}.")
+            raise ValueError(
+                f"n_init={estimator.n_init} is not possible with this model: {reason}."
+            )
         return 1
-    if estimator.n_init == "auto":
-        return LBFGS_RESTARTS if settings.solver == "lbfgs" else 1
-    return int(estimator.n_init)
+    if estimator.n_init != "auto":
+        return int(estimator.n_init)
+    if settings.solver != "lbfgs":
+        return 1
+    return RESTARTS if objective.n_stages else TRANSPORT_RESTARTS
 
 
-def warm_parameters(
-    last: NDArray[Any], model: Perceptron | ModuleModel, weight: Tensor
-) -> Tensor:
+def warm_parameters(last: NDArray[Any], model: Perceptron | ModuleModel, weight: Tensor) -> Tensor:
     """The last solution, if this model can start from it."""
     fresh = model.initialise([0], weight.dtype)
     if len(last) != fresh.shape[1]:

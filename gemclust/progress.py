@@ -13,10 +13,12 @@ except ImportError:  # scikit-learn < 1.9
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks."""
 
-    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:  # type: ignore[no-redef]
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         """The method itself, where scikit-learn has no callbacks."""
         return method
 
+
+__all__ = ["CallbackSupportMixin", "Progress", "with_callbacks"]
 
 logger = logging.getLogger("gemclust")
 

@@ -15,7 +15,7 @@ from gemclust.models import Perceptron
 from gemclust.samples import weighted_median
 from gemclust.training import Imitation, Problem, Settings, train
 
-SEED_WIDTH = 1.0
+SEED_WIDTH = 0.5
 """Width of the softmax around seeds, in median distances of the samples to the nearest seed."""
 
 IMITATION_ITERATIONS = 20

@@ -195,7 +195,9 @@ def _stochastic(
     parameters = run.parameters.clone().requires_grad_()
     optimiser = make_optimiser(settings.solver, parameters, settings.learning_rate)
     restarts = torch.arange(len(parameters), device=parameters.device)
-    best = torch.full((len(parameters),), torch.inf, dtype=parameters.dtype, device=parameters.device)
+    best = torch.full(
+        (len(parameters),), torch.inf, dtype=parameters.dtype, device=parameters.device
+    )
     stop = _Stopping(len(parameters), settings)
     active = restarts
     for epoch in range(1, settings.max_iter + 1):
@@ -292,7 +294,9 @@ def log_probabilities(
     with torch.no_grad(), one_thread_if_small(len(inputs) * parameters.numel()):
         for start in range(0, len(inputs), size):
             whole = size >= len(inputs)
-            logits = model.logits(parameters, inputs.take(None if whole else slice(start, start + size)))
+            logits = model.logits(
+                parameters, inputs.take(None if whole else slice(start, start + size))
+            )
             parts.append((logits if units is None else logits[..., units]).log_softmax(-1))
     return torch.cat(parts, dim=1)
 
@@ -332,9 +336,7 @@ def one_thread_if_small(multiplications: float) -> Iterator[None]:
         _threads.release()
 
 
-def _multiplications(
-    problem: Problem | Imitation, parameters: Tensor, settings: Settings
-) -> float:
+def _multiplications(problem: Problem | Imitation, parameters: Tensor, settings: Settings) -> float:
     return min(len(problem.inputs), settings.batch_size or np.inf) * parameters.numel()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
 
@@ -34,7 +34,7 @@ _FAMILIES: dict[str, Callable[..., Objective]] = {
     "wasserstein": Wasserstein,
 }
 
-OBJECTIVES: dict[str, Callable[[], Objective]] = {
+OBJECTIVES: Mapping[str, Callable[[], Objective]] = {
     f"{name}_{mode}": partial(family, mode)
     for name, family in _FAMILIES.items()
     for mode in ("ova", "ovo")

@@ -72,7 +72,7 @@ class Batch:
         return torch.tensordot(self.weight, values, dims=([0], [1]))
 
 
-class Objective(BaseEstimator):  # type: ignore[misc]
+class Objective(BaseEstimator):
     r"""A GEMINI: the expected statistical distance between cluster distributions.
 
     .. math:: I_{ova} = E_{k \sim p(y)} [D(p(x|k) \| p(x))], \qquad

@@ -1,7 +1,7 @@
-"""GEMINIs of f-divergences: they see the probabilities p(y|x) only, never where samples lie.
+r"""GEMINIs of f-divergences: they see the probabilities p(y|x) only, never where samples lie.
 
-In the formulas, :math:`p_{ik} = p(y=k|x_i)`, :math:`\\pi_k = \\langle p_{ik} \\rangle` and
-:math:`\\langle\\cdot\\rangle` is the weighted mean over samples. Source: Ohl et al., Generalised
+In the formulas, :math:`p_{ik} = p(y=k|x_i)`, :math:`\pi_k = \langle p_{ik} \rangle` and
+:math:`\langle\cdot\rangle` is the weighted mean over samples. Source: Ohl et al., Generalised
 Mutual Information for Discriminative Clustering, NeurIPS 2022.
 """
 
@@ -89,7 +89,9 @@ def _sum_of_gaps(proba: Tensor, proportions: Tensor) -> Tensor:
     becomes a difference of cumulative proportions.
     """
     proportions = proportions.expand_as(proba)
-    ratio = torch.where(proportions > 0, proba / torch.where(proportions > 0, proportions, 1.0), 0.0)
+    ratio = torch.where(
+        proportions > 0, proba / torch.where(proportions > 0, proportions, 1.0), 0.0
+    )
     order = ratio.detach().argsort(-1)
     proba, proportions = proba.gather(-1, order), proportions.gather(-1, order)
     up_to = proportions.cumsum(-1)
