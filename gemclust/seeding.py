@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,56 +22,102 @@ SEED_WIDTH = 0.5
 IMITATION_ITERATIONS = 20
 
 CAP = 2.0
-"""Distances count up to this many times the median distance to the nearest seed but one."""
+"""No distance counts more than so many times the median distance to the centre."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where seeds are drawn: the geometry of the objective, or the input if it has none.
+
+    Parameters
+    ----------
+    squared_distances : callable
+        From rows to their squared distances from all samples, (n_samples, n_rows).
+    typical : float
+        Median squared distance to the centre.
+    """
+
+    squared_distances: Callable[[Any], NDArray[Any]]
+    typical: float
 
 
 def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Tensor:
     """Parameters from which to train, a row for each seed of the random numbers.
 
-    All restarts but the second begin as a softmax around k-means++ seeds: the linear model
-    exactly, others after a short training to imitate it. The second begins at random.
+    All restarts but the second begin as a softmax of minus the squared distance to k-means++
+    seeds: the linear model exactly, in its input; others by a short training to imitate it. The
+    second restart begins at random.
     """
-    model, inputs, weight = problem.model, problem.inputs, problem.weight
-    parameters = model.initialise(seeds.tolist(), weight.dtype).to(weight.device)
-    seeded = np.flatnonzero(np.arange(len(seeds)) != 1)
+    model, weight = problem.model, problem.weight
     mass = weight.cpu().numpy().astype(np.float64)
-    rows = [_seeded_linear(inputs.array, mass, model.n_units, seeds[r]) for r in seeded]
-    teacher = torch.as_tensor(np.stack(rows)).to(weight)
+    parameters = model.initialise(seeds.tolist(), weight.dtype).to(weight.device)
+    space = seeding_space(problem, mass)
+    seeded = np.flatnonzero(np.arange(len(seeds)) != 1)
+    rows = [
+        kmeans_plus_plus(space, mass, model.n_units, np.random.RandomState(seed))
+        for seed in seeds[seeded]
+    ]
     if isinstance(model, Perceptron) and len(model.shapes) == 1:
-        parameters[seeded] = teacher
+        X = problem.inputs.array
+        starts = [linear_around(X, mass, chosen) for chosen in rows]
+        parameters[seeded] = torch.as_tensor(np.stack(starts)).to(weight)
         return parameters
-    linear = Perceptron((inputs.array.shape[1], model.n_units))
-    imitation = Imitation(model, inputs, weight, linear, teacher)
+    target = torch.as_tensor(np.stack([softmax_around(space, mass, chosen) for chosen in rows]))
+    imitation = Imitation(model, problem.inputs, weight, target.to(weight))
     brief = replace(settings, max_iter=IMITATION_ITERATIONS)
     run = train(imitation, parameters[seeded], brief, np.random.RandomState(seeds[0]))
     parameters[seeded] = run.parameters
     return parameters
 
 
-def _seeded_linear(X: Any, weight: NDArray[Any], n_units: int, seed: int) -> NDArray[Any]:
-    """Parameters of the linear model whose p(y|x) is a softmax of -|x - seed|^2 / (2 width^2)."""
-    rows = kmeans_plus_plus(X, weight, n_units, np.random.RandomState(seed))
-    centres = X[rows].toarray() if sp.issparse(X) else X[rows]
-    centres = centres.astype(np.float64)
-    width = SEED_WIDTH * seed_width(X, weight, rows) or 1.0
-    return np.concatenate(
-        [centres.T.ravel() / width**2, -0.5 * np.square(centres).sum(1) / width**2]
-    )
+def seeding_space(problem: Problem, weight: NDArray[Any]) -> Space:
+    """The space in which the objective compares samples."""
+    geometry = problem.geometry
+    if geometry.matrix is None:
+        features = problem.inputs if geometry.features is None else geometry.features
+        return feature_space(features.array, weight)
+    matrix = geometry.matrix.cpu().numpy()
+    if problem.objective.affinity == "distance":
+        # Around their mean, points are half as far apart in squares as from one another.
+        some = np.unique(np.linspace(0, len(matrix) - 1, 200).astype(int))
+        pairs = np.outer(weight[some], np.ones(len(matrix)) * weight)
+        typical = 0.5 * weighted_median(np.square(matrix[some]).ravel(), pairs.ravel())
+        return Space(lambda rows: np.square(matrix[:, rows], dtype=np.float64), typical)
+    squares = matrix.diagonal().astype(np.float64)
+
+    def squared_distances(rows: Any) -> NDArray[Any]:
+        return np.maximum(squares[:, None] - 2.0 * matrix[:, rows] + squares[rows], 0)
+
+    return Space(squared_distances, weighted_median(squares, weight))
+
+
+def feature_space(X: Any, weight: NDArray[Any]) -> Space:
+    """Euclidean space of the rows of X, dense or sparse."""
+    squares = _squared_norms(X)
+    centre = np.asarray((weight / weight.sum()) @ X).ravel()
+    spread = np.maximum(squares - 2 * np.asarray(X @ centre) + centre @ centre, 0)
+
+    def squared_distances(rows: Any) -> NDArray[Any]:
+        chosen = _dense(X[rows])
+        distances = squares[:, None] - 2 * np.asarray(X @ chosen.T) + squares[rows]
+        return np.maximum(distances, 0).astype(np.float64)
+
+    return Space(squared_distances, weighted_median(spread, weight))
 
 
 def kmeans_plus_plus(
-    X: Any, weight: NDArray[Any], n_seeds: int, rng: np.random.RandomState
+    space: Space, weight: NDArray[Any], n_seeds: int, rng: np.random.RandomState
 ) -> NDArray[Any]:
-    """Rows of X that lie far from one another, by greedy k-means++ on capped distances.
+    """Samples that lie far from one another, by greedy k-means++ on capped distances.
 
     Each next seed is drawn with probability proportional to weight times squared distance to the
     seeds so far; of several draws the one that leaves the least is kept. A distance counts at
-    most `CAP` times the median distance to the mean: uncapped, the first seeds would be outliers.
+    most `CAP` times the median distance to the centre: uncapped, the first seeds are outliers.
 
     Parameters
     ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        The samples.
+    space : Space
+        Distances between the samples.
     weight : ndarray of shape (n_samples,)
         Sample weights.
     n_seeds : int
@@ -82,42 +129,46 @@ def kmeans_plus_plus(
     -------
     rows : ndarray of int of shape (n_seeds,)
     """
-    squares = _squared_norms(X)
-    centre = np.asarray((weight / weight.sum()) @ X).ravel()
-    spread = np.maximum(squares - 2 * _product(X, centre) + centre @ centre, 0)
-    cap = CAP**2 * weighted_median(spread, weight) or np.inf
+    cap = CAP**2 * space.typical or np.inf
     trials = 2 + int(np.log(n_seeds))
     rows = [_draw(weight, 1, rng)[0]]
-    nearest = _capped_distances(X, squares, rows, cap)[:, 0]
+    nearest = np.minimum(space.squared_distances(rows)[:, 0], cap)
     for _ in range(1, n_seeds):
         candidates = _draw(weight * nearest, trials, rng)
-        left = np.minimum(nearest[:, None], _capped_distances(X, squares, candidates, cap))
+        left = np.minimum(space.squared_distances(candidates), nearest[:, None])
         best = int(np.argmin(weight @ left))
         rows.append(candidates[best])
         nearest = left[:, best]
     return np.array(rows)
 
 
-def seed_width(X: Any, weight: NDArray[Any], rows: NDArray[Any]) -> float:
-    """Median distance of the samples to the nearest of the seeds."""
-    distances = _capped_distances(X, _squared_norms(X), rows, np.inf).min(1)
-    return float(np.sqrt(weighted_median(distances, weight)))
+def softmax_around(space: Space, weight: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """Softmax of -d^2 / (2 width^2) over the seeds, with d the distance to each."""
+    squares = space.squared_distances(rows)
+    nearest = squares.min(1, keepdims=True)
+    proba = np.exp(-0.5 * (squares - nearest) / _squared_width(nearest[:, 0], weight))
+    return proba / proba.sum(1, keepdims=True)
+
+
+def linear_around(X: Any, weight: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """Parameters of the linear model whose p(y|x) is `softmax_around` in the space of X."""
+    nearest = feature_space(X, weight).squared_distances(rows).min(1)
+    squared_width = _squared_width(nearest, weight)
+    centres = _dense(X[rows]).astype(np.float64)
+    biases = -0.5 * np.square(centres).sum(1)
+    return np.concatenate([centres.T.ravel(), biases]) / squared_width
+
+
+def _squared_width(nearest: NDArray[Any], weight: NDArray[Any]) -> float:
+    return SEED_WIDTH**2 * weighted_median(nearest, weight) or 1.0
 
 
 def _draw(mass: NDArray[Any], size: int, rng: np.random.RandomState) -> NDArray[Any]:
-    # Rows of equal samples are neighbours in the canonical order, so that a sample of weight 2
-    # and one that stands twice are drawn by the same numbers.
+    # Equal samples are neighbours in the canonical order, so that a sample of weight 2 and one
+    # that stands twice are drawn by the same numbers.
     cumulative = np.cumsum(mass, dtype=np.float64)
     draws = np.searchsorted(cumulative, rng.uniform(size=size) * cumulative[-1])
     return np.minimum(draws, len(mass) - 1)
-
-
-def _capped_distances(X: Any, squares: NDArray[Any], rows: Any, cap: float) -> NDArray[Any]:
-    """Squared distances of all samples to some, none above the cap."""
-    seeds = X[rows]
-    dense = seeds.toarray() if sp.issparse(seeds) else seeds
-    distances = squares[:, None] - 2 * _product(X, dense.T) + squares[rows][None]
-    return np.clip(distances, 0, cap).astype(np.float64)
 
 
 def _squared_norms(X: Any) -> NDArray[Any]:
@@ -126,5 +177,5 @@ def _squared_norms(X: Any) -> NDArray[Any]:
     return np.einsum("nd,nd->n", X, X)
 
 
-def _product(X: Any, other: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(X @ other)
+def _dense(rows: Any) -> NDArray[Any]:
+    return rows.toarray() if sp.issparse(rows) else rows

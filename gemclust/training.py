@@ -22,7 +22,7 @@ from gemclust.samples import Samples
 CHUNK = 2**22
 """Numbers in one chunk of logits when all samples are predicted."""
 
-SMALL_PRODUCT = 2**24
+SMALL_PRODUCT = 2**28
 """Multiplications a step below which one thread beats a pool of them."""
 
 Report = Callable[[int, float], bool]
@@ -90,20 +90,25 @@ class Problem:
 
 @dataclass(frozen=True)
 class Imitation:
-    """A model to start where another one stands: cross-entropy to the teacher's p(y|x)."""
+    """A model to start at given assignments: the cross-entropy to `target`.
+
+    Parameters
+    ----------
+    target : tensor of shape (n_restarts, n_samples, n_units)
+        p(y|x) to imitate.
+    """
 
     model: Model
     inputs: Samples
     weight: Tensor
-    teacher: Model
-    teacher_parameters: Tensor
+    target: Tensor
 
     def loss(self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None) -> Tensor:
         """Cross-entropy of each restart, on the given rows or all."""
-        X = self.inputs.take(rows)
-        target = self.teacher.logits(self.teacher_parameters[which], X).softmax(-1)
-        log_proba = self.model.logits(parameters, X, training=True).log_softmax(-1)
+        log_proba = self.model.logits(parameters, self.inputs.take(rows), training=True)
+        log_proba = log_proba.log_softmax(-1)
         weight = self.weight if rows is None else self.weight[rows]
+        target = self.target[which] if rows is None else self.target[which][:, rows]
         return -torch.einsum("n,rnk,rnk->r", weight / weight.sum(), target, log_proba)
 
 
