@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,6 +23,7 @@ from torch import nn
 
 from gemclust import parameters as checks
 from gemclust.geometry import Affinity, check_affinity
+from gemclust.messages import warn
 from gemclust.models import ClusterLogits, ModuleModel, Perceptron
 from gemclust.objectives import Objective
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
@@ -258,11 +258,10 @@ class GeminiClustering(
         wanted = self.max_clusters if self.n_clusters == "auto" else self.n_clusters
         n_units = min(int(wanted), n_samples)
         if self.n_clusters != "auto" and n_units < wanted:
-            warnings.warn(
+            warn(
                 f"Only {n_samples} distinct samples have positive weight: n_clusters={wanted} "
                 "clusters cannot be found among them.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         if callable(self.model):
             return ModuleModel(self.model, n_features, n_units)
@@ -293,13 +292,12 @@ class GeminiClustering(
         self.cluster_proportions_ = (problem.weight @ choice.log_proba.exp()).cpu().numpy()
         self._n_features_out = self.n_clusters_
         if run.interrupted:
-            warnings.warn("Training was interrupted; the best so far is kept.", stacklevel=5)
+            warn("Training was interrupted; the best so far is kept.")
         elif not run.converged[choice.restart]:
-            warnings.warn(
+            warn(
                 f"The objective still improved after max_iter={self.max_iter} iterations. Raise "
                 "max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def partial_fit(

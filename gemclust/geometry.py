@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from sklearn.neighbors import kneighbors_graph
 from sklearn.preprocessing import normalize
 from torch import Tensor
 
+from gemclust.messages import warn
 from gemclust.objectives import Objective
 from gemclust.samples import Samples, weighted_median
 
@@ -216,11 +216,10 @@ def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> 
     distances = shortest_path(graph, method="D", directed=False)
     parts, _ = connected_components(graph, directed=False)
     if parts > 1:
-        warnings.warn(
+        warn(
             f"The graph of {n_neighbors} nearest neighbours has {parts} parts that no edge joins; "
             "samples of different parts are put at twice the longest path. Raise n_neighbors to "
-            "join them.",
-            stacklevel=2,
+            "join them."
         )
         reachable = np.isfinite(distances)
         distances[~reachable] = 2 * distances[reachable].max()
