@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
@@ -30,7 +31,7 @@ from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import Canonical, Samples, Scaling, canonical
 from gemclust.seeding import start
 from gemclust.selection import Choice, choose
-from gemclust.training import Problem, Run, evaluate, log_probabilities, one_pass, train
+from gemclust.training import CHUNK, Problem, Run, evaluate, log_probabilities, one_pass, train
 
 
 class GeminiClustering(
@@ -138,6 +139,9 @@ class GeminiClustering(
     True
     """
 
+    _model: Perceptron | ModuleModel
+    _parameters: NDArray[Any]
+
     def __init__(
         self,
         n_clusters: int | str = "auto",
@@ -235,32 +239,34 @@ class GeminiClustering(
 
     def _fit(self, data: Canonical, objective: Objective, progress: Progress) -> None:
         """Everything after validation: geometry, model, training, selection, attributes."""
-        warm = self._parameters if self.warm_start and hasattr(self, "_parameters") else None
-        self._affinity = Affinity(objective, data.X, data.weight, data.affinity)
+        warm = self.warm_start and hasattr(self, "_parameters")
+        last = (self._parameters, self._model) if warm else None
         self._scaling = Scaling(data.X, data.weight)
+        self._affinity = Affinity(objective, data.X, data.weight, data.affinity, self._scaling)
         self._model = self._make_model(data)
         problem = self._problem(data, objective)
         settings = checks.resolve_settings(self, objective, *data.X.shape)
         rng = check_random_state(self.random_state)
         n_init = (
-            checks.resolve_n_init(self, self._model, objective, settings) if warm is None else 1
+            checks.resolve_n_init(self, self._model, objective, settings) if last is None else 1
         )
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_init)
-        if warm is None:
-            parameters = start(problem, seeds, settings)
+        if last is None:
+            begin = start(problem, seeds, settings)
         else:
-            parameters = checks.warm_parameters(warm, self._model, problem.weight)
-        run = train(problem, parameters, settings, np.random.RandomState(seeds[0]), progress)
+            begin = Run(checks.warm_parameters(*last, self._model, problem.weight))
+        progress.unit = problem.geometry.unit
+        run = train(problem, begin, settings, int(seeds[0]), progress)
         self._keep(choose(problem, run), run, problem)
 
     def _make_model(self, data: Canonical) -> Perceptron | ModuleModel:
-        n_samples, n_features = data.X.shape
-        wanted = self.max_clusters if self.n_clusters == "auto" else self.n_clusters
-        n_units = min(int(wanted), n_samples)
+        n_features = data.X.shape[1]
+        wanted = int(self.max_clusters if self.n_clusters == "auto" else self.n_clusters)
+        n_units = min(wanted, data.n_distinct)
         if self.n_clusters != "auto" and n_units < wanted:
             warn(
-                f"Only {n_samples} distinct samples have positive weight: n_clusters={wanted} "
-                "clusters cannot be found among them.",
+                f"Only {data.n_distinct} distinct samples have positive weight: "
+                f"n_clusters={wanted} clusters cannot be found among them.",
                 ConvergenceWarning,
             )
         if callable(self.model):
@@ -273,9 +279,7 @@ class GeminiClustering(
     ) -> Problem:
         device = checks.resolve_device(self.device)
         inputs = Samples(self._scaling(data.X), device)
-        geometry = self._affinity.geometry(
-            data.X, data.weight, data.affinity, (inputs, self._scaling.scale), device
-        )
+        geometry = self._affinity.geometry(data.X, data.weight, data.affinity, inputs, device)
         weight = torch.as_tensor(data.weight / data.weight.sum(), device=device)
         return Problem(self._model, inputs, weight, geometry, objective, self.alpha, units)
 
@@ -293,7 +297,7 @@ class GeminiClustering(
         self._n_features_out = self.n_clusters_
         if run.interrupted:
             warn("Training was interrupted; the best so far is kept.")
-        elif not run.converged[choice.restart]:
+        elif not (run.stopped or run.converged[choice.restart]):
             warn(
                 f"The objective still improved after max_iter={self.max_iter} iterations. Raise "
                 "max_iter or tol.",
@@ -447,6 +451,11 @@ class GeminiClustering(
 
     def _log_proba(self, X: Any) -> NDArray[Any]:
         """log p(y|x) as the fitted model computes it, in the dtype of its parameters."""
+        if sp.issparse(X) and self._scaling.centre.any():
+            # Trained on dense samples, which were centred: take sparse ones a few at a time.
+            size = max(1, CHUNK // X.shape[1])
+            starts = range(0, X.shape[0], size)
+            return np.concatenate([self._log_proba(X[i : i + size].toarray()) for i in starts])
         device = checks.resolve_device(self.device)
         inputs = Samples(self._scaling(X.astype(self._parameters.dtype, copy=False)), device)
         parameters = torch.as_tensor(self._parameters, device=device)[None]

@@ -10,32 +10,24 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, shortest_path
-from sklearn.kernel_approximation import Nystroem
-from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS, pairwise_distances, pairwise_kernels
+from sklearn.metrics.pairwise import PAIRWISE_DISTANCE_FUNCTIONS, pairwise_distances
 from sklearn.neighbors import kneighbors_graph
 from sklearn.preprocessing import normalize
 from torch import Tensor
 
+from gemclust.kernels import SHIFT_FREE, Kernel, Nystroem, takes_matrices
 from gemclust.messages import warn
 from gemclust.objectives import Objective
-from gemclust.samples import Samples, weighted_median
+from gemclust.samples import Samples, Scaling
 
 MAX_MATRIX_BYTES = 2 * 2**30
 """No kernel or distance matrix larger than this is computed."""
 
 EXACT_KERNEL_SAMPLES = 5_000
 AUTO_COMPONENTS = 500
-MEDIAN_SAMPLES = 1_000
 
-_MEDIAN_KERNELS = ("rbf", "laplacian")
-_PARAMETERS = {
-    "rbf": ("gamma",),
-    "laplacian": ("gamma",),
-    "chi2": ("gamma",),
-    "sigmoid": ("gamma", "coef0"),
-    "poly": ("gamma", "degree", "coef0"),
-    "polynomial": ("gamma", "degree", "coef0"),
-}
+# Distances that grow with X and do not change when it is shifted.
+_LENGTHS = ("euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "geodesic")
 
 
 @dataclass(frozen=True)
@@ -79,47 +71,52 @@ class Affinity:
         Sample weights.
     precomputed : ndarray of shape (n_samples, n_samples), optional
         Kernel or distances given by the user.
+    scaling : Scaling, optional
+        Centre and scale of X, where the caller has them already.
     """
 
     def __init__(
-        self, objective: Objective, X: Any, weight: NDArray[Any], precomputed: Any = None
+        self,
+        objective: Objective,
+        X: Any,
+        weight: NDArray[Any],
+        precomputed: Any = None,
+        scaling: Scaling | None = None,
     ) -> None:
         self.objective = objective
+        self.scaling = scaling or Scaling(X, weight)
+        self.kernel: Kernel | None = None
         self.map: Nystroem | None = None
-        self.parameters: dict[str, Any] = {}
-        if objective.affinity == "kernel" and precomputed is None:
-            self._fit_kernel(X, weight)
-
-    def _fit_kernel(self, X: Any, weight: NDArray[Any]) -> None:
-        kernel = self.objective.kernel
-        if not callable(kernel) and kernel not in PAIRWISE_KERNEL_FUNCTIONS:
-            raise ValueError(
-                f"kernel={kernel!r} is unknown; use one of "
-                f"{', '.join(sorted(PAIRWISE_KERNEL_FUNCTIONS))}, 'precomputed' or a function."
-            )
-        self.parameters = {
-            name: value
-            for name in _PARAMETERS.get(kernel, ())
-            if (value := getattr(self.objective, name)) is not None
-        }
-        if "gamma" in _PARAMETERS.get(kernel, ()):
-            self.parameters |= _bandwidth(kernel, self.objective.gamma, X, weight)
+        if objective.affinity != "kernel" or precomputed is not None:
+            return
+        space, unit = self._space(X, self.scaling(X) if self._shift_free else None)
+        self.kernel = Kernel(objective, space, weight, unit)
         components = self._n_components(X.shape[0])
-        if components is not None and kernel not in ("linear", "cosine"):
-            self.map = Nystroem(
-                kernel=_row_function(kernel, X),
-                n_components=components,
-                random_state=self.objective.random_state,
-                **self.parameters,
-            ).fit(X)
+        if components is not None and self.kernel.kernel not in ("linear", "cosine"):
+            self.map = Nystroem(self.kernel, space, components, objective.random_state)
+
+    @property
+    def _shift_free(self) -> bool:
+        """Whether X may be centred and scaled without a change of the kernel or metric."""
+        if self.objective.affinity == "distance":
+            metric = getattr(self.objective, "metric", "euclidean")
+            return isinstance(metric, str) and metric in _LENGTHS
+        kernel = getattr(self.objective, "kernel", "linear")
+        return isinstance(kernel, str) and (kernel == "linear" or kernel in SHIFT_FREE)
+
+    def _space(self, X: Any, inputs: Any) -> tuple[Any, float]:
+        """The rows that are compared, and what their unit is worth in the units of X."""
+        if self._shift_free:
+            return inputs, self.scaling.scale
+        return X, 1.0
 
     def _n_components(self, n_samples: int) -> int | None:
-        components = self.objective.n_components
+        components = getattr(self.objective, "n_components", "auto")
         if components == "auto":
             return None if n_samples <= EXACT_KERNEL_SAMPLES else AUTO_COMPONENTS
         if components is None:
             return None
-        if isinstance(components, str) or components < 1:
+        if not isinstance(components, int | np.integer) or components < 1:
             raise ValueError(f"n_components={components!r} must be 'auto', None or at least 1.")
         return min(int(components), n_samples)
 
@@ -127,50 +124,56 @@ class Affinity:
         self,
         X: Any,
         weight: NDArray[Any],
-        precomputed: Any = None,
-        inputs: tuple[Samples, float] | None = None,
+        precomputed: NDArray[Any] | None = None,
+        inputs: Samples | None = None,
         device: str | torch.device = "cpu",
     ) -> Geometry:
         """What the objective needs to know of X.
 
-        `inputs` are X centred, and their unit, where the caller has them already: they are the
-        features of the linear kernel.
+        `inputs` are the rows in the units of the model, where the caller has them already.
         """
         if self.objective.affinity is None:
             return Geometry()
-        if self.objective.affinity == "distance":
-            matrix = self._distances(X) if precomputed is None else precomputed
-            return _distance_geometry(matrix, device)
         if precomputed is not None:
-            return _kernel_geometry(precomputed, weight, device)
-        kernel = self.objective.kernel
-        if kernel == "linear":
-            samples, unit = inputs or _centred(X, weight, device)
-            return Geometry(features=samples, unit=unit)
-        if kernel == "cosine":
-            return Geometry(features=_centred(normalize(X), weight, device)[0])
+            if self.objective.affinity == "kernel":
+                return _kernel_geometry(precomputed, weight, device)
+            return _distance_geometry(precomputed, 1.0, device)
+        if self._shift_free and inputs is None:
+            inputs = Samples(self.scaling(X), device)
+        space, unit = self._space(X, inputs.array if inputs is not None else None)
+        if self.objective.affinity == "distance":
+            return self._distance_geometry(space, unit, device)
+        assert self.kernel is not None
+        if self.kernel.kernel == "linear":
+            return Geometry(features=inputs, unit=unit)
+        if self.kernel.kernel == "cosine":
+            return _feature_geometry(normalize(X * _power_of_two(X)), weight, device)
         if self.map is not None:
-            return Geometry(features=_centred(self.map.transform(X), weight, device)[0])
-        return _kernel_geometry(self._kernel_matrix(X), weight, device)
+            return _feature_geometry(self.map(space), weight, device)
+        _check_memory(X, "n_components=500, or the linear kernel")
+        matrix = _check_matrix(self.kernel(space, space), X, "kernel")
+        return _kernel_geometry(matrix, weight, device)
 
-    def _kernel_matrix(self, X: Any) -> NDArray[Any]:
-        _check_memory(X, "a kernel with n_components=500, or the linear kernel")
-        kernel = self.objective.kernel
-        if callable(kernel) and _takes_matrices(kernel, X):
-            return _check_matrix(kernel(X, X), X, "kernel")
-        matrix = pairwise_kernels(X, metric=kernel, **self.parameters)
-        return _check_matrix(matrix, X, "kernel")
-
-    def _distances(self, X: Any) -> NDArray[Any]:
+    def _distance_geometry(self, X: Any, unit: float, device: Any) -> Geometry:
         _check_memory(X, "an MMD objective, or a subsample of X")
-        metric = self.objective.metric
-        if metric == "geodesic":
-            return geodesic_distances(X, self.objective.n_neighbors, self.objective.weighted)
-        if callable(metric) and _takes_matrices(metric, X):
+        metric = getattr(self.objective, "metric", "euclidean")
+        if isinstance(metric, str) and metric == "geodesic":
+            neighbors, weighted = self.objective.n_neighbors, self.objective.weighted
+            matrix = geodesic_distances(X, neighbors, weighted)
+            return _distance_geometry(matrix, unit if weighted else 1.0, device)
+        if not callable(metric) and metric not in _known_metrics():
+            raise ValueError(
+                f"metric={metric!r} is unknown; use one of {', '.join(_known_metrics())}, "
+                "'precomputed' or a function."
+            )
+        if callable(metric) and takes_matrices(metric, X):
             matrix = metric(X, X)
+        elif callable(metric):
+            # scikit-learn would mirror one half and hide that a function is not symmetric.
+            matrix = pairwise_distances(X, X.copy(), metric=metric)
         else:
             matrix = pairwise_distances(X, metric=metric)
-        return _check_matrix(matrix, X, "distance")
+        return _distance_geometry(_check_matrix(matrix, X, "distance"), unit, device)
 
 
 def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> NDArray[Any]:
@@ -205,13 +208,14 @@ def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> 
            [1., 0., 2.],
            [3., 2., 0.]])
     """
-    if n_neighbors < 1:
-        raise ValueError(f"n_neighbors={n_neighbors!r} must be at least 1.")
+    if not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:
+        raise ValueError(f"n_neighbors={n_neighbors!r} must be an integer of at least 1.")
+    if X.shape[0] == 1:
+        return np.zeros((1, 1), dtype=X.dtype)
     graph = kneighbors_graph(X, min(n_neighbors, X.shape[0] - 1), mode="distance")
     # An edge of length 0 would count as no edge.
-    graph.data = (
-        np.maximum(graph.data, np.finfo(graph.dtype).tiny) if weighted else graph.data * 0 + 1
-    )
+    shortest = np.finfo(graph.dtype).tiny
+    graph.data = np.maximum(graph.data, shortest) if weighted else np.ones_like(graph.data)
     graph = graph.maximum(graph.T)
     distances = shortest_path(graph, method="D", directed=False)
     parts, _ = connected_components(graph, directed=False)
@@ -237,20 +241,22 @@ def check_affinity(affinity: Any, X: Any, objective: Objective) -> NDArray[Any] 
     _check_consistent(objective, affinity)
     if affinity is None:
         return None
+    if sp.issparse(affinity):
+        raise ValueError("The affinity is sparse; pass it dense, affinity.toarray().")
     return _check_matrix(affinity, X, objective.affinity)
 
 
 def _check_matrix(affinity: Any, X: Any, kind: str | None) -> NDArray[Any]:
     """Square with a row for each sample, finite, symmetric and, if distances, not negative."""
-    n_samples, dtype = X.shape[0], X.dtype
-    matrix = np.asarray(affinity, dtype=dtype)
+    n_samples = X.shape[0]
+    matrix = np.asarray(affinity, dtype=X.dtype)
     if matrix.shape != (n_samples, n_samples):
         hint = ""
         if matrix.ndim == 2 and matrix.shape[0] == n_samples:
             hint = (
                 " A matrix that is not square comes from cross-validation, which slices rows only:"
-                " there give the objective a function as its kernel or metric, which is called"
-                " with the rows of X."
+                " there give the objective a function as its kernel or metric (a callable kernel),"
+                " which is called with the rows of X."
             )
         raise ValueError(
             f"The affinity has shape {matrix.shape}, but X has {n_samples} samples: it must have "
@@ -284,7 +290,7 @@ def _check_consistent(objective: Objective, precomputed: Any) -> None:
         return
     name, default = choice[objective.affinity]
     chosen = getattr(objective, name, default)
-    if precomputed is None and chosen == "precomputed":
+    if precomputed is None and isinstance(chosen, str) and chosen == "precomputed":
         raise ValueError(f"{name}='precomputed' needs the matrix: pass `affinity`.")
     if precomputed is not None and chosen not in (default, "precomputed"):
         raise ValueError(
@@ -293,55 +299,35 @@ def _check_consistent(objective: Objective, precomputed: Any) -> None:
         )
 
 
-def _bandwidth(kernel: str, gamma: Any, X: Any, weight: NDArray[Any]) -> dict[str, float]:
-    names = ("median", "scale", "auto")
-    if gamma is None:
-        if kernel not in _MEDIAN_KERNELS:
-            return {}
-        gamma = "median"
-    if gamma == "auto":
-        return {"gamma": 1 / X.shape[1]}
-    if gamma == "scale":
-        variance = _variance(X, weight)
-        return {"gamma": 1 / (X.shape[1] * variance) if variance > 0 else 1.0}
-    if gamma == "median":
-        metric = "manhattan" if kernel == "laplacian" else "euclidean"
-        median = _median_distance(X, weight, metric)
-        return {"gamma": 1 / median if kernel == "laplacian" else 0.5 / median**2}
-    if isinstance(gamma, str) or not (np.isfinite(gamma) and gamma > 0):
-        raise ValueError(f"gamma={gamma!r} must be a positive number or one of {', '.join(names)}.")
-    return {"gamma": float(gamma)}
+def _known_metrics() -> list[str]:
+    known = {*PAIRWISE_DISTANCE_FUNCTIONS, *_LENGTHS, *_SCIPY_METRICS} - {"precomputed"}
+    return sorted(known)
 
 
-def _variance(X: Any, weight: NDArray[Any]) -> float:
-    """Variance of all entries of X together."""
-    share = weight / weight.sum() / X.shape[1]
-    mean = float((share @ X).sum())
-    square = X.power(2) if sp.issparse(X) else np.square(X)
-    return float((share @ square).sum()) - mean**2
+_SCIPY_METRICS = (
+    *("braycurtis", "canberra", "correlation", "dice", "hamming", "jaccard", "mahalanobis"),
+    *("minkowski", "rogerstanimoto", "russellrao", "seuclidean", "sokalsneath", "sqeuclidean"),
+    "yule",
+)
 
 
-def _median_distance(X: Any, weight: NDArray[Any], metric: str) -> float:
-    # Evenly spread rows of the canonical order: no chance, and the same for any order of X.
-    rows = np.unique(np.linspace(0, X.shape[0] - 1, MEDIAN_SAMPLES).astype(int))
-    distances = pairwise_distances(X[rows], metric=metric).astype(np.float64)
-    pairs = np.outer(weight[rows], weight[rows])[distances > 0]
-    return weighted_median(distances[distances > 0], pairs) if len(pairs) else 1.0
+def _power_of_two(X: Any) -> Any:
+    """A factor that brings the largest entry near 1 and rounds nothing."""
+    largest = float(abs(X).max()) or 1.0
+    return X.dtype.type(2.0 ** -np.round(np.log2(largest)))
 
 
-def _centred(
-    X: Any, weight: NDArray[Any], device: str | torch.device = "cpu"
-) -> tuple[Samples, float]:
-    """Rows of X around their mean and divided by the unit that is returned with them."""
-    if not sp.issparse(X):
-        X = X - np.average(X, axis=0, weights=weight).astype(X.dtype)
-    unit = float(abs(X).max()) or 1.0
-    return Samples(X * X.dtype.type(1 / unit), device), unit
+def _feature_geometry(features: Any, weight: NDArray[Any], device: Any) -> Geometry:
+    """Features around their mean; sparse ones stay where they are."""
+    if not sp.issparse(features):
+        features = features - np.average(features, axis=0, weights=weight).astype(features.dtype)
+    unit = float(abs(features).max()) or 1.0
+    return Geometry(Samples(features * features.dtype.type(1 / unit), device), unit=unit)
 
 
 def _kernel_geometry(matrix: NDArray[Any], weight: NDArray[Any], device: Any) -> Geometry:
     # Centring changes no MMD; in float32 it saves the digits that a large mean would take.
-    share = (weight / weight.sum()).astype(np.float64)
+    share = weight.astype(np.float64) / weight.sum(dtype=np.float64)
     mean = matrix @ share
     centred = matrix - mean[:, None] - mean[None, :] + share @ mean
     unit = float(np.abs(centred).max()) or 1.0
@@ -349,11 +335,10 @@ def _kernel_geometry(matrix: NDArray[Any], weight: NDArray[Any], device: Any) ->
     return Geometry(matrix=tensor, unit=float(np.sqrt(unit)))
 
 
-def _distance_geometry(matrix: NDArray[Any], device: Any) -> Geometry:
+def _distance_geometry(matrix: NDArray[Any], scale: float, device: Any) -> Geometry:
     unit = float(matrix.max()) or 1.0
-    return Geometry(
-        matrix=torch.as_tensor(matrix / matrix.dtype.type(unit), device=device), unit=unit
-    )
+    tensor = torch.as_tensor(matrix / matrix.dtype.type(unit), device=device)
+    return Geometry(matrix=tensor, unit=unit * scale)
 
 
 def _check_memory(X: Any, remedy: str) -> None:
@@ -363,18 +348,3 @@ def _check_memory(X: Any, remedy: str) -> None:
             f"A matrix of {X.shape[0]} x {X.shape[0]} pairs would take {needed / 2**30:.1f} GiB, "
             f"more than the bound of {MAX_MATRIX_BYTES / 2**30:.0f} GiB. Use {remedy}."
         )
-
-
-def _takes_matrices(function: Any, X: Any) -> bool:
-    """Whether a user's kernel or metric maps two matrices to the matrix of all pairs."""
-    first, second = X[:2], X[: min(3, X.shape[0])]
-    try:
-        return np.shape(function(first, second)) == (first.shape[0], second.shape[0])
-    except Exception:  # A function of two rows may fail on matrices in any way it likes.
-        return False
-
-
-def _row_function(kernel: Any, X: Any) -> Any:
-    if callable(kernel) and _takes_matrices(kernel, X):
-        return lambda a, b: float(np.squeeze(kernel(a[None], b[None])))
-    return kernel

@@ -31,6 +31,10 @@ class Model(Protocol):
 
     n_units: int
 
+    @property
+    def architecture(self) -> Any:
+        """What two models must share for one to go on with the parameters of the other."""
+
     def initialise(self, seeds: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Random parameters, a row for each seed."""
 
@@ -56,6 +60,11 @@ class Perceptron:
         self.sizes = tuple(int(size) for size in sizes)
         self.activation = activation
         self.n_units = self.sizes[-1]
+
+    @property
+    def architecture(self) -> tuple[Any, ...]:
+        """Sizes of the layers and, if any are hidden, the activation."""
+        return (*self.sizes, self.activation) if len(self.sizes) > 2 else self.sizes
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -128,6 +137,11 @@ class ModuleModel:
             raise ValueError(f"model={source!r} has no parameters to train.")
 
     @property
+    def architecture(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters."""
+        return {name: tuple(shape) for name, shape in self._shapes.items()}
+
+    @property
     def restartable(self) -> bool:
         """Whether several restarts can share the template: an instance or buffers forbid it."""
         return not isinstance(self.source, nn.Module) and not list(self.template.buffers())
@@ -181,7 +195,8 @@ class ModuleModel:
         """Sum of squares of all parameters that have two axes or more, of each restart."""
         named = self._named(parameters)
         weights = [named[name] for name, shape in self._shapes.items() if len(shape) > 1]
-        return torch.stack([w.flatten(1).square().sum(1) for w in weights]).sum(0)
+        total = parameters.new_zeros(len(parameters))
+        return sum((w.flatten(1).square().sum(1) for w in weights), total)
 
     def module(self, parameters: Tensor) -> nn.Module:
         """One restart as a torch module from the scaled input to all logits."""

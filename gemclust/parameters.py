@@ -190,12 +190,17 @@ def resolve_n_init(
     return RESTARTS if objective.n_stages else TRANSPORT_RESTARTS
 
 
-def warm_parameters(last: NDArray[Any], model: Perceptron | ModuleModel, weight: Tensor) -> Tensor:
+def warm_parameters(
+    last: NDArray[Any],
+    last_model: Perceptron | ModuleModel,
+    model: Perceptron | ModuleModel,
+    weight: Tensor,
+) -> Tensor:
     """The last solution, if this model can start from it."""
-    fresh = model.initialise([0], weight.dtype)
-    if len(last) != fresh.shape[1]:
+    before, now = last_model.architecture, model.architecture
+    if before != now:
         raise ValueError(
-            f"warm_start=True, but the last fit had {len(last)} parameters and this one has "
-            f"{fresh.shape[1]}. Set warm_start=False after a change of the model or of n_clusters."
+            f"warm_start=True, but the last fit had the model {before} and this one has {now}. "
+            "Set warm_start=False after a change of the model or of n_clusters."
         )
     return torch.as_tensor(last).to(weight)[None]

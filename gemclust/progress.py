@@ -35,11 +35,17 @@ class Progress:
     verbose : int
         0: callbacks only; n: every n-th iteration to the log "gemclust", at level INFO, which
         goes to standard error if no handler is configured.
+
+    Attributes
+    ----------
+    unit : float
+        What an objective of 1 is worth in the units of X.
     """
 
     def __init__(self, estimator: Any, max_iter: int, verbose: int) -> None:
         self.estimator = estimator
         self.verbose = verbose
+        self.unit = 1.0
         self.task: Any = None
         if hasattr(estimator, "_init_callback_context"):
             self.task = estimator._init_callback_context(max_subtasks=max_iter)
@@ -65,7 +71,7 @@ class Progress:
     def __call__(self, iteration: int, loss: float) -> bool:
         """Report an iteration; returns whether a callback wants training to stop."""
         if self.verbose and iteration % self.verbose == 0:
-            logger.info("iteration %d: objective %.6g", iteration, -loss)
+            logger.info("iteration %d: objective %.6g", iteration, -self.unit * loss)
         if self.task is None:
             return False
         task = self.task.subcontext(task_name="iteration")

@@ -59,30 +59,54 @@ class Samples:
 
 
 class Scaling:
-    """Centre and robust scale of X: the model's input is (X - centre) / scale.
+    """Centre and scale of X, neither moved by outliers: the model sees (X - centre) / scale.
 
-    The scale is the median distance to the centre over sqrt(n_features), so that a few far
-    outliers do not press all other samples together. Sparse X is not centred.
+    The centre is a trimmed mean, and the scale the median distance to it over sqrt(n_features).
+    Sparse X is not centred.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        The training data.
+    weight : ndarray of shape (n_samples,)
+        Sample weights.
     """
 
     def __init__(self, X: Any, weight: NDArray[Any]) -> None:
-        if sp.issparse(X):
-            self.centre = np.zeros(X.shape[1], dtype=X.dtype)
-            magnitude = float(abs(X).max()) or 1.0
-            radius = np.sqrt(np.asarray((X / magnitude).power(2).sum(1)).ravel())
-        else:
-            self.centre = np.average(X, axis=0, weights=weight).astype(X.dtype)
-            magnitude = float(np.abs(X - self.centre).max()) or 1.0
-            radius = np.linalg.norm((X - self.centre) / magnitude, axis=1)
-        radius = radius.astype(np.float64)
+        self.centre = np.zeros(X.shape[1], dtype=X.dtype)
+        if not sp.issparse(X):
+            self.centre = _mean(X, weight)
+            for _ in range(2):
+                radius = _radius(X, self.centre)
+                near = radius <= 2 * weighted_median(radius, weight)
+                self.centre = _mean(X, weight * near)
+        radius = _radius(X, self.centre)
         typical = weighted_median(radius, weight) or np.average(radius, weights=weight) or 1.0
-        self.scale = float(typical * magnitude / np.sqrt(X.shape[1]))
+        self.scale = float(typical / np.sqrt(X.shape[1]))
 
     def __call__(self, X: Any) -> Any:
-        """X in the units of the model."""
+        """X in the units of the model; sparse X becomes dense only if training data was dense."""
         if sp.issparse(X):
-            return X * X.dtype.type(1 / self.scale)
+            if not self.centre.any():
+                return X * X.dtype.type(1 / self.scale)
+            X = X.toarray()
         return (X - self.centre) / X.dtype.type(self.scale)
+
+
+def _mean(X: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
+    return ((weight / weight.sum()).astype(X.dtype) @ X).astype(X.dtype)
+
+
+def _radius(X: Any, centre: NDArray[Any]) -> NDArray[Any]:
+    """Distances to the centre in float64, safe from overflow."""
+    if sp.issparse(X):
+        magnitude = float(abs(X).max()) or 1.0
+        squares = np.asarray((X * X.dtype.type(1 / magnitude)).power(2).sum(1)).ravel()
+        return np.sqrt(squares).astype(np.float64) * magnitude
+    moved = X - centre
+    magnitude = float(np.abs(moved).max()) or 1.0
+    moved /= X.dtype.type(magnitude)
+    return np.linalg.norm(moved, axis=1).astype(np.float64) * magnitude
 
 
 @dataclass(frozen=True)
@@ -92,16 +116,19 @@ class Canonical:
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_rows, n_features)
-        Distinct rows with positive weight, in lexicographic order.
+        Rows with positive weight in lexicographic order, distinct if there is no affinity.
     weight : ndarray of shape (n_rows,)
         Sum of the weights of the samples that are this row.
     affinity : ndarray of shape (n_rows, n_rows) or None
         The user's matrix in the same order.
+    n_distinct : int
+        How many rows differ from all before, as far as it is known.
     """
 
     X: Any
     weight: NDArray[Any]
-    affinity: NDArray[Any] | None = None
+    affinity: NDArray[Any] | None
+    n_distinct: int
 
 
 def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None) -> Canonical:
@@ -115,13 +142,14 @@ def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None
         X, weight = X[kept], weight[kept]
         affinity = None if affinity is None else affinity[np.ix_(kept, kept)]
     if X.shape[0] > MERGE_SAMPLES:
-        return Canonical(X, weight, affinity)
-    if affinity is not None:
-        rows = np.lexsort(np.asarray(X.toarray() if sp.issparse(X) else X).T[::-1])
-        return Canonical(X[rows], weight[rows], affinity[np.ix_(rows, rows)])
+        return Canonical(X, weight, affinity, X.shape[0])
     rows, inverse = _distinct(X)
-    merged = np.bincount(inverse.ravel(), weights=weight, minlength=len(rows))
-    return Canonical(X[rows], merged.astype(weight.dtype))
+    inverse = inverse.ravel()
+    if affinity is not None:
+        order = np.argsort(inverse, kind="stable")
+        return Canonical(X[order], weight[order], affinity[np.ix_(order, order)], len(rows))
+    merged = np.bincount(inverse, weights=weight, minlength=len(rows))
+    return Canonical(X[rows], merged.astype(weight.dtype), None, len(rows))
 
 
 def _distinct(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:

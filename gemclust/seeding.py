@@ -10,11 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gemclust.models import Perceptron
 from gemclust.samples import weighted_median
-from gemclust.training import Imitation, Problem, Settings, train
+from gemclust.training import Imitation, Problem, Run, Settings, train
 
 SEED_WIDTH = 0.5
 """Width of the softmax around seeds, in median distances of the samples to the nearest seed."""
@@ -41,7 +40,7 @@ class Space:
     typical: float
 
 
-def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Tensor:
+def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
     """Parameters from which to train, a row for each seed of the random numbers.
 
     All restarts but the second begin as a softmax of minus the squared distance to k-means++
@@ -61,13 +60,13 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Tensor:
         X = problem.inputs.array
         starts = [linear_around(X, mass, chosen) for chosen in rows]
         parameters[seeded] = torch.as_tensor(np.stack(starts)).to(weight)
-        return parameters
+        return Run(parameters)
     target = torch.as_tensor(np.stack([softmax_around(space, mass, chosen) for chosen in rows]))
     imitation = Imitation(model, problem.inputs, weight, target.to(weight))
     brief = replace(settings, max_iter=IMITATION_ITERATIONS)
-    run = train(imitation, parameters[seeded], brief, np.random.RandomState(seeds[0]))
-    parameters[seeded] = run.parameters
-    return parameters
+    imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]))
+    parameters[seeded] = imitated.parameters
+    return Run(parameters, imitated.interrupted)
 
 
 def seeding_space(problem: Problem, weight: NDArray[Any]) -> Space:

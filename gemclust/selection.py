@@ -39,8 +39,11 @@ def choose(problem: Problem, run: Run) -> Choice:
     """Keep the restart with the best penalised objective and its units that win a sample."""
     log_proba = log_probabilities(problem.model, run.parameters, problem.inputs)
     values = evaluate(problem.objective, log_proba, problem.weight, problem.geometry)
-    penalty = problem.model.penalty(run.parameters).detach().cpu().numpy()
-    best = int(np.nanargmax(values - problem.geometry.unit * problem.alpha * penalty))
+    penalised = values
+    if problem.alpha:
+        penalty = problem.model.penalty(run.parameters).cpu().numpy()
+        penalised = values - problem.geometry.unit * problem.alpha * penalty
+    best = int(np.nanargmax(penalised))
     log_proba, value = log_proba[best], values[best]
     wins = torch.bincount(log_proba.argmax(-1), minlength=problem.model.n_units)
     units = np.flatnonzero(wins.cpu().numpy())

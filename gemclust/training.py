@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gemclust.geometry import Geometry
 from gemclust.lbfgs import LBFGS
-from gemclust.models import Model
+from gemclust.models import Model, Perceptron
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
 
@@ -114,56 +114,63 @@ class Imitation:
 
 @dataclass
 class Run:
-    """Where training ended, a row for each restart.
+    """Where training stands, a row for each restart.
 
     Parameters
     ----------
     parameters : tensor of shape (n_restarts, n_parameters)
         The best found.
+    interrupted : bool
+        Whether a KeyboardInterrupt ended it.
+    stopped : bool
+        Whether the report asked to stop.
+
+    Attributes
+    ----------
     curves : list of list of float
         The loss of each restart after each of its iterations.
     converged : ndarray of bool of shape (n_restarts,)
         Whether it stopped by itself.
-    interrupted : bool
-        Whether a KeyboardInterrupt ended it.
     """
 
     parameters: Tensor
-    curves: list[list[float]]
-    converged: NDArray[Any]
     interrupted: bool = False
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.curves: list[list[float]] = [[] for _ in self.parameters]
+        self.converged = np.zeros(len(self.parameters), dtype=bool)
 
 
 def train(
     problem: Problem | Imitation,
-    parameters: Tensor,
+    begin: Run,
     settings: Settings,
-    rng: np.random.RandomState,
+    seed: int,
     report: Report | None = None,
 ) -> Run:
-    """Minimise the problem's loss from each row of `parameters`.
+    """Minimise the problem's loss from each row of the parameters with which to begin.
 
     Raises
     ------
     FloatingPointError
         If the loss of every restart is not finite.
     """
-    run = Run(parameters, [[] for _ in parameters], np.zeros(len(parameters), dtype=bool))
+    run = Run(begin.parameters, begin.interrupted)
+    if run.interrupted:
+        return run
     minimise = _quasi_newton if settings.solver == "lbfgs" else _stochastic
-    with one_thread_if_small(_multiplications(problem, parameters, settings)):
+    small = one_thread_if_small(_multiplications(problem, run, settings))
+    with _own_chance(problem.model, seed), small:
         try:
-            minimise(problem, run, settings, rng, report or (lambda iteration, loss: False))
+            minimise(problem, run, settings, seed, report or (lambda iteration, loss: False))
         except KeyboardInterrupt:
             run.interrupted = True
     return run
 
 
 def _quasi_newton(
-    problem: Problem | Imitation,
-    run: Run,
-    settings: Settings,
-    rng: np.random.RandomState,
-    report: Report,
+    problem: Problem | Imitation, run: Run, settings: Settings, seed: int, report: Report
 ) -> None:
     def evaluate(parameters: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         parameters = parameters.detach().requires_grad_()
@@ -172,55 +179,68 @@ def _quasi_newton(
         return loss.detach(), gradient
 
     state = LBFGS(evaluate, run.parameters)
-    _check_finite(state.loss, settings, iteration=0)
+    _check_finite(state.loss, settings, steps=0)
     run.parameters = state.parameters
     stop = _Stopping(len(state.loss), settings)
-    active = torch.arange(len(state.loss), device=state.loss.device)
-    active = active[state.loss.isfinite()]
+    active = state.loss.isfinite().nonzero()[:, 0]
     for iteration in range(1, settings.max_iter + 1):
         before = state.loss[active].clone()
         moving = state.step(active)
-        loss = state.loss[active]
-        for r, value in zip(active.tolist(), loss.tolist(), strict=True):
-            run.curves[r].append(value)
-        done = stop.update(active, before, loss) | ~moving
-        run.converged[active[done].cpu().numpy()] = True
-        active = active[~done]
-        if report(iteration, float(state.loss.min())) or not len(active):
+        active = _keep_books(run, stop, active, before, state.loss[active], ~moving)
+        run.stopped = report(iteration, float(state.loss.min()))
+        if run.stopped or not len(active):
             break
 
 
 def _stochastic(
-    problem: Problem | Imitation,
-    run: Run,
-    settings: Settings,
-    rng: np.random.RandomState,
-    report: Report,
+    problem: Problem | Imitation, run: Run, settings: Settings, seed: int, report: Report
 ) -> None:
+    rng = np.random.RandomState(seed)
     parameters = run.parameters.clone().requires_grad_()
     optimiser = make_optimiser(settings.solver, parameters, settings.learning_rate)
-    restarts = torch.arange(len(parameters), device=parameters.device)
-    best = torch.full(
-        (len(parameters),), torch.inf, dtype=parameters.dtype, device=parameters.device
-    )
+    active = restarts = torch.arange(len(parameters), device=parameters.device)
+    best = parameters.detach().new_full((len(parameters),), torch.inf)
     stop = _Stopping(len(parameters), settings)
-    active = restarts
+    steps = 0
     for epoch in range(1, settings.max_iter + 1):
+        # The loss of the full batch belongs to the parameters before its step, the mean over
+        # mini-batches rather to those after them.
+        reached = parameters.detach().clone()
         loss = torch.zeros_like(best)
         for rows, share in minibatches(len(problem.inputs), settings.batch_size, rng):
-            loss += share * descend(problem, parameters, restarts, optimiser, rows)
-        _check_finite(loss, settings, epoch)
-        better = torch.zeros_like(best, dtype=torch.bool)
-        better[active] = loss[active] < best[active]
-        done = stop.update(active, best[active], loss[active])
-        best = torch.where(better, loss, best)
-        run.parameters = torch.where(better[:, None], parameters.detach(), run.parameters)
-        for r in active.tolist():
-            run.curves[r].append(float(loss[r]))
-        run.converged[active[done].cpu().numpy()] = True
-        active = active[~done]
-        if report(epoch, float(best.min())) or not len(active):
+            part = descend(problem, parameters, restarts, optimiser, rows)
+            _check_finite(part, settings, steps)
+            loss += share * part
+            steps += 1
+        if rows is not None:
+            reached = parameters.detach()
+            _check_finite(reached.sum(1), settings, steps)
+        before = best[active]
+        better = active[loss[active] < before]
+        best[better] = loss[better]
+        run.parameters = run.parameters.index_copy(0, better, reached[better])
+        active = _keep_books(run, stop, active, before, loss[active])
+        run.stopped = report(epoch, float(best.min()))
+        if run.stopped or not len(active):
             break
+
+
+def _keep_books(
+    run: Run,
+    stop: _Stopping,
+    active: Tensor,
+    before: Tensor,
+    after: Tensor,
+    stuck: Tensor | None = None,
+) -> Tensor:
+    """Write down the losses of the active restarts; returns those that go on."""
+    for r, value in zip(active.tolist(), after.tolist(), strict=True):
+        run.curves[r].append(value)
+    done = stop.update(active, before, after)
+    if stuck is not None:
+        done |= stuck
+    run.converged[active[done].cpu().numpy()] = True
+    return active[~done]
 
 
 def descend(
@@ -266,10 +286,12 @@ def one_pass(
     if state:
         optimiser.state[tensor] = {name: torch.as_tensor(value) for name, value in state.items()}
     rng = np.random.RandomState(0)
-    with one_thread_if_small(_multiplications(problem, tensor, settings)):
-        for rows, _ in minibatches(len(problem.inputs), settings.batch_size, rng):
+    n_samples = len(problem.inputs)
+    with _own_chance(problem.model, 0), one_thread_if_small(n_samples * tensor.numel()):
+        for steps, (rows, _) in enumerate(minibatches(n_samples, settings.batch_size, rng)):
             loss = descend(problem, tensor, torch.arange(1), optimiser, rows)
-            _check_finite(loss, settings, iteration=1)
+            _check_finite(loss, settings, steps)
+    _check_finite(tensor.detach().sum(1), settings, steps=1)
     kept = {name: value.cpu().numpy() for name, value in optimiser.state[tensor].items()}
     return tensor.detach()[0].cpu().numpy(), kept
 
@@ -341,18 +363,31 @@ def one_thread_if_small(multiplications: float) -> Iterator[None]:
         _threads.release()
 
 
-def _multiplications(problem: Problem | Imitation, parameters: Tensor, settings: Settings) -> float:
-    return min(len(problem.inputs), settings.batch_size or np.inf) * parameters.numel()
+def _multiplications(problem: Problem | Imitation, run: Run, settings: Settings) -> float:
+    return min(len(problem.inputs), settings.batch_size or np.inf) * run.parameters.numel()
 
 
-def _check_finite(loss: Tensor, settings: Settings, iteration: int) -> None:
+@contextmanager
+def _own_chance(model: Model, seed: int) -> Iterator[None]:
+    """Seed what a user's module draws (dropout), and leave torch's global state as it was."""
+    if isinstance(model, Perceptron):
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _check_finite(loss: Tensor, settings: Settings, steps: int) -> None:
+    """Raise if every restart is lost; before the first step it cannot be for its length."""
     if loss.isfinite().any():
         return
     cause = (
-        "X holds values too large for its dtype, or the model returns NaN"
-        if iteration <= 1
-        else f"learning_rate={settings.learning_rate} is too large"
+        f"learning_rate={settings.learning_rate:g} is too large"
+        if steps and settings.solver != "lbfgs"
+        else "the model returns NaN, or X holds values too large for its dtype"
     )
     raise FloatingPointError(
-        f"The objective became {-float(loss[0])} at iteration {iteration}; most likely {cause}."
+        f"The objective is no longer finite after {steps} steps of {settings.solver}; most likely "
+        f"{cause}."
     )

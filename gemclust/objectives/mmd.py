@@ -32,8 +32,9 @@ class MMD(Objective):
     gamma : float or {"median", "scale", "auto"}, default=None
         Bandwidth of the kernels that have one. "median": 1 / (2 m^2) for rbf and 1 / m for
         laplacian, with m the median (Euclidean or Manhattan) distance between distinct rows;
-        "scale": 1 / (n_features * variance); "auto": 1 / n_features. None: "median" for rbf and
-        laplacian, scikit-learn's own default for other kernels.
+        "scale": 1 / (n_features * v), with v the mean variance of the features (laplacian: its
+        square root); "auto": 1 / n_features. None: "median" for rbf and laplacian, scikit-learn's
+        own default for other kernels.
     degree, coef0 : float, default=None
         Passed to the kernels that have them; None is scikit-learn's default.
     n_components : int, "auto" or None, default="auto"
