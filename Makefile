@@ -1,6 +1,6 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2 --dist worksteal
-BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py,$(wildcard benchmarks/*.py))
+BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/pages.py,$(wildcard benchmarks/*.py))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ demo: $(VENV)/.plot
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.test
-	$(BIN)/pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check
@@ -29,6 +29,8 @@ doctest: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/quality.py --summary
+	$(BIN)/python benchmarks/pages.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -27,11 +26,12 @@ from gemclust.geometry import Affinity, check_affinity
 from gemclust.messages import warn
 from gemclust.models import ClusterLogits, ModuleModel, Perceptron
 from gemclust.objectives import Objective
+from gemclust.problem import CHUNK, Problem, evaluate, log_probabilities
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
-from gemclust.samples import Canonical, Samples, Scaling, canonical
+from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor
 from gemclust.seeding import start
 from gemclust.selection import Choice, choose
-from gemclust.training import CHUNK, Problem, Run, evaluate, log_probabilities, one_pass, train
+from gemclust.training import Run, one_pass, train
 
 
 class GeminiClustering(
@@ -280,7 +280,7 @@ class GeminiClustering(
         device = checks.resolve_device(self.device)
         inputs = Samples(self._scaling(data.X), device)
         geometry = self._affinity.geometry(data.X, data.weight, data.affinity, inputs, device)
-        weight = torch.as_tensor(data.weight / data.weight.sum(), device=device)
+        weight = to_tensor(data.weight / data.weight.sum(), device)
         return Problem(self._model, inputs, weight, geometry, objective, self.alpha, units)
 
     def _keep(self, choice: Choice, run: Run, problem: Problem) -> None:
@@ -431,16 +431,16 @@ class GeminiClustering(
         weight = checks.check_sample_weight(sample_weight, samples)
         matrix = check_affinity(affinity, samples, objective)
         geometry = self._affinity.geometry(samples, weight, matrix)
-        mass = torch.as_tensor(weight)
-        log_proba = torch.as_tensor(self._log_proba(samples)[None]).to(mass)
+        mass = to_tensor(weight)
+        log_proba = to_tensor(self._log_proba(samples)[None]).to(mass)
         return float(evaluate(objective, log_proba, mass, geometry)[0])
 
     @property
     def module_(self) -> nn.Module:
         """Torch module from rows of X to the logits of the clusters."""
         check_is_fitted(self)
-        inner = self._model.module(torch.as_tensor(self._parameters))
-        centre = torch.as_tensor(self._scaling.centre)
+        inner = self._model.module(to_tensor(self._parameters))
+        centre = to_tensor(self._scaling.centre)
         return ClusterLogits(inner, centre, self._scaling.scale, self._units.tolist())
 
     def _validated(self, X: Any) -> Any:
@@ -458,7 +458,7 @@ class GeminiClustering(
             return np.concatenate([self._log_proba(X[i : i + size].toarray()) for i in starts])
         device = checks.resolve_device(self.device)
         inputs = Samples(self._scaling(X.astype(self._parameters.dtype, copy=False)), device)
-        parameters = torch.as_tensor(self._parameters, device=device)[None]
+        parameters = to_tensor(self._parameters, device)[None]
         return log_probabilities(self._model, parameters, inputs, self._units)[0].cpu().numpy()
 
     def __getstate__(self) -> dict[str, Any]:

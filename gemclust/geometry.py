@@ -18,7 +18,7 @@ from torch import Tensor
 from gemclust.kernels import SHIFT_FREE, Kernel, Nystroem, takes_matrices
 from gemclust.messages import warn
 from gemclust.objectives import Objective
-from gemclust.samples import Samples, Scaling
+from gemclust.samples import Samples, Scaling, to_tensor
 
 MAX_MATRIX_BYTES = 2 * 2**30
 """No kernel or distance matrix larger than this is computed."""
@@ -216,7 +216,6 @@ def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> 
     # An edge of length 0 would count as no edge.
     shortest = np.finfo(graph.dtype).tiny
     graph.data = np.maximum(graph.data, shortest) if weighted else np.ones_like(graph.data)
-    graph = graph.maximum(graph.T)
     distances = shortest_path(graph, method="D", directed=False)
     parts, _ = connected_components(graph, directed=False)
     if parts > 1:
@@ -331,13 +330,13 @@ def _kernel_geometry(matrix: NDArray[Any], weight: NDArray[Any], device: Any) ->
     mean = matrix @ share
     centred = matrix - mean[:, None] - mean[None, :] + share @ mean
     unit = float(np.abs(centred).max()) or 1.0
-    tensor = torch.as_tensor((centred / unit).astype(matrix.dtype), device=device)
+    tensor = to_tensor((centred / unit).astype(matrix.dtype), device)
     return Geometry(matrix=tensor, unit=float(np.sqrt(unit)))
 
 
 def _distance_geometry(matrix: NDArray[Any], scale: float, device: Any) -> Geometry:
     unit = float(matrix.max()) or 1.0
-    tensor = torch.as_tensor(matrix / matrix.dtype.type(unit), device=device)
+    tensor = to_tensor(matrix / matrix.dtype.type(unit), device)
     return Geometry(matrix=tensor, unit=unit * scale)
 
 

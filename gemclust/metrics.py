@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
 from gemclust.geometry import Affinity, check_affinity
 from gemclust.objectives import Objective, get_objective
 from gemclust.parameters import check_sample_weight
-from gemclust.training import evaluate
+from gemclust.problem import evaluate
+from gemclust.samples import to_tensor
 
 __all__ = ["gemini_score"]
 
@@ -75,8 +75,8 @@ def gemini_score(
     proba = _as_probabilities(probabilities_or_labels, samples)
     geometry = Affinity(objective, samples, weight, matrix).geometry(samples, weight, matrix)
     with np.errstate(divide="ignore"):
-        log_proba = torch.as_tensor(np.log(proba)[None])
-    return float(evaluate(objective, log_proba, torch.as_tensor(weight), geometry)[0])
+        log_proba = to_tensor(np.log(proba)[None])
+    return float(evaluate(objective, log_proba, to_tensor(weight), geometry)[0])
 
 
 def _as_probabilities(given: Any, X: Any) -> NDArray[Any]:

@@ -32,6 +32,10 @@ class Model(Protocol):
     n_units: int
 
     @property
+    def width(self) -> int:
+        """Numbers that the widest layer holds for a sample."""
+
+    @property
     def architecture(self) -> Any:
         """What two models must share for one to go on with the parameters of the other."""
 
@@ -60,6 +64,11 @@ class Perceptron:
         self.sizes = tuple(int(size) for size in sizes)
         self.activation = activation
         self.n_units = self.sizes[-1]
+
+    @property
+    def width(self) -> int:
+        """Numbers that the widest layer holds for a sample."""
+        return max(self.sizes[1:])
 
     @property
     def architecture(self) -> tuple[Any, ...]:
@@ -135,6 +144,11 @@ class ModuleModel:
         self._shapes = {name: p.shape for name, p in self.template.named_parameters()}
         if not self._shapes:
             raise ValueError(f"model={source!r} has no parameters to train.")
+
+    @property
+    def width(self) -> int:
+        """Numbers that the widest layer holds for a sample, as far as is known."""
+        return max(self.n_features, self.n_units)
 
     @property
     def architecture(self) -> dict[str, tuple[int, ...]]:
@@ -215,7 +229,7 @@ class ClusterLogits(nn.Module):
     def __init__(self, inner: nn.Module, centre: Tensor, scale: float, units: list[int]) -> None:
         super().__init__()
         self.inner = inner
-        self.register_buffer("centre", centre)
+        self.register_buffer("centre", centre.clone())
         self.scale = scale
         self.units = units
 

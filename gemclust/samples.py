@@ -16,6 +16,13 @@ MERGE_SAMPLES = 20_000
 """Up to so many samples, equal ones are merged and all are sorted before training."""
 
 
+def to_tensor(array: NDArray[Any], device: str | torch.device = "cpu") -> Tensor:
+    """The array as a tensor that shares its memory where it can and is never written to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.as_tensor(array, device=device)
+
+
 class Samples:
     """Rows of a dense or CSR matrix as tensors, all of them or some.
 
@@ -45,7 +52,7 @@ class Samples:
 
     def _tensor(self, array: Any) -> Tensor:
         if not sp.issparse(array):
-            return torch.as_tensor(np.ascontiguousarray(array), device=self.device)
+            return to_tensor(np.ascontiguousarray(array), self.device)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse")
             return torch.sparse_csr_tensor(
@@ -73,14 +80,10 @@ class Scaling:
     """
 
     def __init__(self, X: Any, weight: NDArray[Any]) -> None:
-        self.centre = np.zeros(X.shape[1], dtype=X.dtype)
-        if not sp.issparse(X):
-            self.centre = _mean(X, weight)
-            for _ in range(2):
-                radius = _radius(X, self.centre)
-                near = radius <= 2 * weighted_median(radius, weight)
-                self.centre = _mean(X, weight * near)
-        radius = _radius(X, self.centre)
+        centred = not sp.issparse(X)
+        zeros = np.zeros(X.shape[1], dtype=X.dtype)
+        self.centre = trimmed_mean(X, weight) if centred else zeros
+        radius = distances_to(X, self.centre)
         typical = weighted_median(radius, weight) or np.average(radius, weights=weight) or 1.0
         self.scale = float(typical / np.sqrt(X.shape[1]))
 
@@ -93,16 +96,28 @@ class Scaling:
         return (X - self.centre) / X.dtype.type(self.scale)
 
 
-def _mean(X: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
-    return ((weight / weight.sum()).astype(X.dtype) @ X).astype(X.dtype)
+def trimmed_mean(X: Any, weight: NDArray[Any]) -> NDArray[Any]:
+    """Mean of the rows without those that lie twice the median distance away, or more."""
+    centre = _mean(X, weight)
+    for _ in range(2):
+        radius = distances_to(X, centre)
+        centre = _mean(X, weight * (radius <= 2 * weighted_median(radius, weight)))
+    return centre
 
 
-def _radius(X: Any, centre: NDArray[Any]) -> NDArray[Any]:
-    """Distances to the centre in float64, safe from overflow."""
+def _mean(X: Any, weight: NDArray[Any]) -> NDArray[Any]:
+    share = (weight / weight.sum()).astype(X.dtype)
+    return np.asarray(share @ X).ravel().astype(X.dtype)
+
+
+def distances_to(X: Any, centre: NDArray[Any]) -> NDArray[Any]:
+    """Distances of the rows to the centre in float64, safe from overflow."""
     if sp.issparse(X):
         magnitude = float(abs(X).max()) or 1.0
-        squares = np.asarray((X * X.dtype.type(1 / magnitude)).power(2).sum(1)).ravel()
-        return np.sqrt(squares).astype(np.float64) * magnitude
+        X = X.astype(np.float64) * (1 / magnitude)
+        centre = centre.astype(np.float64) / magnitude
+        squares = np.asarray(X.power(2).sum(1)).ravel() - 2 * (X @ centre) + centre @ centre
+        return np.sqrt(np.maximum(squares, 0)) * magnitude
     moved = X - centre
     magnitude = float(np.abs(moved).max()) or 1.0
     moved /= X.dtype.type(magnitude)

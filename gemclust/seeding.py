@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from gemclust.models import Perceptron
-from gemclust.samples import weighted_median
-from gemclust.training import Imitation, Problem, Run, Settings, train
+from gemclust.problem import Imitation, Problem
+from gemclust.samples import distances_to, trimmed_mean, weighted_median
+from gemclust.training import Run, Settings, train
 
 SEED_WIDTH = 0.5
 """Width of the softmax around seeds, in median distances of the samples to the nearest seed."""
@@ -93,15 +94,16 @@ def seeding_space(problem: Problem, weight: NDArray[Any]) -> Space:
 def feature_space(X: Any, weight: NDArray[Any]) -> Space:
     """Euclidean space of the rows of X, dense or sparse."""
     squares = _squared_norms(X)
-    centre = np.asarray((weight / weight.sum()) @ X).ravel()
-    spread = np.maximum(squares - 2 * np.asarray(X @ centre) + centre @ centre, 0)
+    rounding = 8 * np.finfo(X.dtype).eps
+    typical = weighted_median(distances_to(X, trimmed_mean(X, weight)), weight) ** 2
 
     def squared_distances(rows: Any) -> NDArray[Any]:
         chosen = _dense(X[rows])
-        distances = squares[:, None] - 2 * np.asarray(X @ chosen.T) + squares[rows]
-        return np.maximum(distances, 0).astype(np.float64)
+        sums = squares[:, None] + squares[rows]
+        distances = sums - 2 * np.asarray(X @ chosen.T)
+        return np.where(distances > rounding * sums, distances, 0).astype(np.float64)
 
-    return Space(squared_distances, weighted_median(spread, weight))
+    return Space(squared_distances, typical)
 
 
 def kmeans_plus_plus(

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.training import Problem, Run, evaluate, log_probabilities
+from gemclust.problem import Problem, evaluate, log_probabilities
+from gemclust.training import Run
 
 
 @dataclass(frozen=True)

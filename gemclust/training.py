@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,17 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.geometry import Geometry
 from gemclust.lbfgs import LBFGS
 from gemclust.models import Model, Perceptron
-from gemclust.objectives import Batch, Objective
-from gemclust.samples import Samples
-
-CHUNK = 2**22
-"""Numbers in one chunk of logits when all samples are predicted."""
-
-SMALL_PRODUCT = 2**28
-"""Multiplications a step below which one thread beats a pool of them."""
+from gemclust.problem import Imitation, Problem
+from gemclust.threads import one_thread_if_small
 
 Report = Callable[[int, float], bool]
 """(iteration, best loss) -> whether to stop."""
@@ -39,77 +31,6 @@ class Settings:
     max_iter: int
     tol: float
     n_iter_no_change: int
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A model to fit to samples: the penalised objective as a function of the parameters.
-
-    Parameters
-    ----------
-    model : Model
-        p(y|x).
-    inputs : Samples
-        What the model sees.
-    weight : tensor of shape (n_samples,)
-        Sample weights that sum to 1.
-    geometry : Geometry
-        What the objective sees beyond p. Values are in its unit, so that training does not
-        depend on the scale of X.
-    objective : Objective
-        The GEMINI.
-    alpha : float
-        Weight of the L2 penalty.
-    units : ndarray of int, optional
-        The outputs of the model that count; all by default.
-    """
-
-    model: Model
-    inputs: Samples
-    weight: Tensor
-    geometry: Geometry
-    objective: Objective
-    alpha: float = 0.0
-    units: NDArray[Any] | None = None
-
-    def loss(self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None) -> Tensor:
-        """Minus the penalised objective of each restart, on the given rows or all."""
-        logits = self.model.logits(parameters, self.inputs.take(rows), training=True)
-        if self.units is not None:
-            logits = logits[..., self.units]
-        value = self.objective.evaluate(self.batch(logits.log_softmax(-1), rows))
-        if self.alpha:
-            value = value - self.alpha * self.model.penalty(parameters)
-        return -value
-
-    def batch(self, log_proba: Tensor, rows: NDArray[Any] | None = None) -> Batch:
-        """The samples as the objective sees them, in the unit of the geometry."""
-        weight = self.weight if rows is None else self.weight[rows]
-        return Batch(log_proba, weight / weight.sum(), **self.geometry.take(rows))
-
-
-@dataclass(frozen=True)
-class Imitation:
-    """A model to start at given assignments: the cross-entropy to `target`.
-
-    Parameters
-    ----------
-    target : tensor of shape (n_restarts, n_samples, n_units)
-        p(y|x) to imitate.
-    """
-
-    model: Model
-    inputs: Samples
-    weight: Tensor
-    target: Tensor
-
-    def loss(self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None) -> Tensor:
-        """Cross-entropy of each restart, on the given rows or all."""
-        log_proba = self.model.logits(parameters, self.inputs.take(rows), training=True)
-        log_proba = log_proba.log_softmax(-1)
-        weight = self.weight if rows is None else self.weight[rows]
-        target = self.target[which] if rows is None else self.target[which][:, rows]
-        return -torch.einsum("n,rnk,rnk->r", weight / weight.sum(), target, log_proba)
 
 
 @dataclass
@@ -284,7 +205,7 @@ def one_pass(
     tensor = torch.as_tensor(parameters).to(problem.weight)[None].clone().requires_grad_()
     optimiser = make_optimiser(settings.solver, tensor, settings.learning_rate)
     if state:
-        optimiser.state[tensor] = {name: torch.as_tensor(value) for name, value in state.items()}
+        optimiser.state[tensor] = {name: torch.tensor(value) for name, value in state.items()}
     rng = np.random.RandomState(0)
     n_samples = len(problem.inputs)
     with _own_chance(problem.model, 0), one_thread_if_small(n_samples * tensor.numel()):
@@ -309,58 +230,6 @@ class _Stopping:
         which = which.to(self.stalled.device)
         self.stalled[which] = torch.where(little, self.stalled[which] + 1, 0)
         return (self.stalled[which] >= self.settings.n_iter_no_change).to(before.device)
-
-
-def log_probabilities(
-    model: Model, parameters: Tensor, inputs: Samples, units: NDArray[Any] | None = None
-) -> Tensor:
-    """log p(y|x) of all samples, of shape (n_restarts, n_samples, n_units), in chunks."""
-    per_sample = len(parameters) * max(model.n_units, inputs.array.shape[1])
-    size = max(1, CHUNK // per_sample)
-    parts = []
-    with torch.no_grad(), one_thread_if_small(len(inputs) * parameters.numel()):
-        for start in range(0, len(inputs), size):
-            whole = size >= len(inputs)
-            logits = model.logits(
-                parameters, inputs.take(None if whole else slice(start, start + size))
-            )
-            parts.append((logits if units is None else logits[..., units]).log_softmax(-1))
-    return torch.cat(parts, dim=1)
-
-
-def evaluate(
-    objective: Objective, log_proba: Tensor, weight: Tensor, geometry: Geometry
-) -> NDArray[Any]:
-    """The GEMINI of each restart on all samples, in the units of X."""
-    batch = Batch(log_proba, weight / weight.sum(), **geometry.take(), unit=geometry.unit)
-    with torch.no_grad():
-        return objective.evaluate(batch).cpu().numpy()
-
-
-_threads = threading.Lock()
-
-
-@contextmanager
-def one_thread_if_small(multiplications: float) -> Iterator[None]:
-    """Run small tensor operations on one thread and restore the user's setting after it.
-
-    The setting belongs to the process, so it is changed from the main thread only.
-    """
-    if (
-        multiplications > SMALL_PRODUCT
-        or torch.get_num_threads() == 1
-        or threading.current_thread() is not threading.main_thread()
-        or not _threads.acquire(blocking=False)
-    ):
-        yield
-        return
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        yield
-    finally:
-        torch.set_num_threads(before)
-        _threads.release()
 
 
 def _multiplications(problem: Problem | Imitation, run: Run, settings: Settings) -> float:

@@ -13,9 +13,11 @@ import gemclust
 ROOT = Path(gemclust.__file__).parent
 
 LAYERS = [
-    {"samples", "objectives", "models"},
+    {"messages", "threads", "samples", "objectives", "models"},
+    {"kernels"},
     {"geometry"},
-    {"lbfgs", "training"},
+    {"lbfgs", "problem"},
+    {"training"},
     {"seeding", "selection", "parameters"},
     {"progress"},
     {"estimator", "metrics"},

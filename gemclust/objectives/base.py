@@ -18,8 +18,8 @@ MODES = ("ova", "ovo")
 
 
 def safe_sqrt(x: Tensor) -> Tensor:
-    """Square root that is 0 with gradient 0 wherever `x` is not positive."""
-    positive = x > 0
+    """Square root that is 0 with gradient 0 wherever `x` is not positive, and NaN of NaN."""
+    positive = ~(x <= 0)
     return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
 
 
