@@ -270,12 +270,14 @@ def _check_matrix(affinity: Any, X: Any, kind: str | None) -> NDArray[Any]:
             f"The affinity is not symmetric: two entries differ by {asymmetry:.3g}. Use "
             "(A + A.T) / 2 if that is what you mean."
         )
-    if kind == "distance" and matrix.min() < 0:
+    if kind != "distance":
+        return matrix
+    if matrix.min() < -1e-5 * largest:
         raise ValueError(
             f"The distances contain {matrix.min():.3g}, but no distance is negative. For a kernel "
             "use an MMD objective."
         )
-    return matrix
+    return np.maximum(matrix, 0)
 
 
 def _check_consistent(objective: Objective, precomputed: Any) -> None:

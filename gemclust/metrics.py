@@ -12,7 +12,7 @@ from gemclust.geometry import Affinity, check_affinity
 from gemclust.objectives import Objective, get_objective
 from gemclust.parameters import check_sample_weight
 from gemclust.problem import evaluate
-from gemclust.samples import to_tensor
+from gemclust.samples import canonical, to_tensor
 
 __all__ = ["gemini_score"]
 
@@ -73,7 +73,10 @@ def gemini_score(
     weight = check_sample_weight(sample_weight, samples)
     matrix = check_affinity(affinity, samples, objective)
     proba = _as_probabilities(probabilities_or_labels, samples)
-    geometry = Affinity(objective, samples, weight, matrix).geometry(samples, weight, matrix)
+    # As in training: bandwidths and landmarks do not depend on the order of the samples.
+    data = canonical(samples, weight)
+    fitted = Affinity(objective, data.X, data.weight, matrix)
+    geometry = fitted.geometry(samples, weight, matrix)
     with np.errstate(divide="ignore"):
         log_proba = to_tensor(np.log(proba)[None])
     return float(evaluate(objective, log_proba, to_tensor(weight), geometry)[0])

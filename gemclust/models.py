@@ -131,7 +131,8 @@ class ModuleModel:
     Parameters
     ----------
     source : callable or nn.Module
-        ``source(n_features, n_units)`` makes a module; an instance is copied.
+        ``source(n_features, n_units)`` makes a module; an instance is copied. Parameters that do
+        not require a gradient stay as they are.
     n_features, n_units : int
         Size of its input and of its output.
     """
@@ -141,7 +142,9 @@ class ModuleModel:
         self.n_features = n_features
         self.n_units = n_units
         self.template = self._make(0)
-        self._shapes = {name: p.shape for name, p in self.template.named_parameters()}
+        self._shapes = {
+            name: p.shape for name, p in self.template.named_parameters() if p.requires_grad
+        }
         if not self._shapes:
             raise ValueError(f"model={source!r} has no parameters to train.")
 
@@ -176,8 +179,9 @@ class ModuleModel:
     def initialise(self, seeds: Sequence[int], dtype: torch.dtype) -> Tensor:
         """The parameters with which the modules were made, a row for each seed."""
         self.template = self.template.to(dtype)
-        made = [[p.detach().flatten() for p in self._make(s).parameters()] for s in seeds]
-        return torch.stack([torch.cat(row) for row in made]).to(dtype)
+        made = [self._make(seed).parameters() for seed in seeds]
+        rows = [[p.detach().flatten() for p in module if p.requires_grad] for module in made]
+        return torch.stack([torch.cat(row) for row in rows]).to(dtype)
 
     def logits(self, parameters: Tensor, X: Tensor, training: bool = False) -> Tensor:
         """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""

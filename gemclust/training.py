@@ -161,7 +161,7 @@ def _keep_books(
     if stuck is not None:
         done |= stuck
     run.converged[active[done].cpu().numpy()] = True
-    return active[~done]
+    return active[~done & after.isfinite()]
 
 
 def descend(

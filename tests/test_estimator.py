@@ -1158,7 +1158,7 @@ def test_curve_holds_the_penalised_objective():
         {"n_clusters": 6},
         {"n_clusters": 6, "objective": "mi"},
         {"n_clusters": 5, "model": "linear", "objective": "tv_ovo"},
-        {"n_clusters": 5, "alpha": 0.01},
+        {"objective": "mi", "model": "linear", "alpha": 0.03},
         {"n_clusters": 4, "batch_size": 20, "max_iter": 15},
     ],
     ids=["default", "mi", "tv", "alpha", "minibatch"],

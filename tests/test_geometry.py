@@ -759,3 +759,10 @@ def test_objective_of_ones_own_gets_the_default_geometry(objective):
     unit = geometry.unit**2 if objective.affinity == "kernel" else geometry.unit
     value = unit * gemini_score(X, proba, objective)
     assert value == pytest.approx((joint * (matrix @ joint)).sum(), rel=1e-9)
+
+
+def test_rounding_below_zero_is_no_negative_distance():
+    X, _, _ = make_data()
+    matrix = cdist(X, X)
+    matrix[0, 0] = -2e-16
+    assert check_affinity(matrix, X, Wasserstein()).min() == 0

@@ -7,6 +7,7 @@ import torch
 from sklearn.neural_network import MLPClassifier
 from torch import nn
 
+from gemclust import GeminiClustering
 from gemclust.models import ACTIVATIONS, ClusterLogits, ModuleModel, Perceptron
 from gemclust.samples import Samples
 
@@ -356,3 +357,18 @@ def test_cluster_logits_centre_scale_and_choose():
     X = make_input()
     logits = ClusterLogits(inner, centre, 2.5, [3, 1])(X)
     torch.testing.assert_close(logits, inner((X - centre) / 2.5)[:, [3, 1]])
+
+
+def test_frozen_parameters_stay():
+    def make(n_features, n_units):
+        module = nn.Sequential(nn.Linear(n_features, 4), nn.Tanh(), nn.Linear(4, n_units))
+        module[0].requires_grad_(False)
+        return module
+
+    model = ModuleModel(make, 3, 2)
+    assert model.initialise([0, 1], torch.float64).shape == (2, 4 * 2 + 2)
+    fitted = GeminiClustering(2, model=make, random_state=0, max_iter=5, tol=1.0)
+    fitted.fit(np.random.default_rng(0).normal(size=(30, 3)))
+    torch.testing.assert_close(
+        fitted.module_.inner[0].weight, model.template[0].weight.double(), check_dtype=False
+    )
