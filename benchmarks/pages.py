@@ -98,7 +98,8 @@ def variants():
         for row in rows("quality.csv")
         if row["method"] == "gemclust" and row["objective"].startswith("mmd")
     ]
-    measured = [row for row in measured if row["dataset"] in REAL and int(row["seed"]) < 5]
+    seeds = {row["seed"] for row in rows("defaults.csv")}
+    measured = [row for row in measured if row["dataset"] in REAL and row["seed"] in seeds]
     best = {}
     for row in measured:
         key = row["dataset"], row["objective"]
@@ -108,6 +109,7 @@ def variants():
         mine = [r for r in measured if (r["method"], r["objective"]) == (method, objective)]
         if len({row["dataset"] for row in mine}) < len(REAL):
             continue
+        mine = sorted(mine, key=lambda row: int(row["seed"]))
         ari = [np.mean([float(r["ari"]) for r in mine if r["dataset"] == d]) for d in REAL]
         spread = [np.std([float(r["ari"]) for r in mine if r["dataset"] == d]) for d in REAL]
         share = [float(r["objective_value"]) / best[r["dataset"], objective] for r in mine]

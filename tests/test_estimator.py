@@ -302,6 +302,8 @@ def test_integer_weights_are_repetitions(parameters):
         weighted.predict_proba(OVERLAPPING), repeated.predict_proba(OVERLAPPING), atol=1e-6
     )
     assert weighted.objective_value_ == pytest.approx(repeated.objective_value_, rel=1e-9)
+    proportions = np.average(weighted.predict_proba(OVERLAPPING), axis=0, weights=weight)
+    np.testing.assert_allclose(weighted.cluster_proportions_, proportions, rtol=1e-9)
     score = weighted.score(OVERLAPPING, sample_weight=weight)
     assert score == pytest.approx(weighted.objective_value_, rel=1e-9)
     unweighted = make(**parameters).fit(OVERLAPPING)
@@ -1158,7 +1160,7 @@ def test_curve_holds_the_penalised_objective():
         {"n_clusters": 6},
         {"n_clusters": 6, "objective": "mi"},
         {"n_clusters": 5, "model": "linear", "objective": "tv_ovo"},
-        {"objective": "mi", "model": "linear", "alpha": 0.03},
+        {"n_clusters": 4, "objective": "tv_ovo", "alpha": 0.003},
         {"n_clusters": 4, "batch_size": 20, "max_iter": 15},
     ],
     ids=["default", "mi", "tv", "alpha", "minibatch"],

@@ -1,0 +1,60 @@
+"""What is kept of a training: the best restart and the clusters it uses."""
+
+import numpy as np
+import pytest
+import torch
+
+from gemclust.geometry import Affinity
+from gemclust.metrics import gemini_score
+from gemclust.models import Perceptron
+from gemclust.objectives import get_objective
+from gemclust.problem import Problem
+from gemclust.samples import Samples, Scaling
+from gemclust.selection import choose
+from gemclust.training import Run
+
+X = np.array([[-30.0], [-20.0], [10.0], [40.0]])
+
+
+def make_problem(n_units, alpha=0.0):
+    weight, objective = np.ones(len(X)), get_objective("mmd_ovo")
+    scaling = Scaling(X, weight)
+    geometry = Affinity(objective, X, weight).geometry(X, weight)
+    model = Perceptron((1, n_units))
+    return Problem(model, Samples(scaling(X)), torch.full((4,), 0.25), geometry, objective, alpha)
+
+
+def linear(*weights_then_biases):
+    return torch.tensor(weights_then_biases, dtype=torch.float64)
+
+
+def with_double_weight(problem):
+    return Problem(**{**vars(problem), "weight": problem.weight.double()})
+
+
+def test_best_restart_is_kept_with_its_value_in_the_units_of_x():
+    problem = with_double_weight(make_problem(2))
+    run = Run(torch.stack([linear(-0.1, 0.1, 0, 0), linear(-9, 9, 0, 0), linear(0, 0, 0, 0)]))
+    choice = choose(problem, run)
+    assert choice.restart == 1
+    assert choice.units.tolist() == [0, 1]
+    expected = gemini_score(X, choice.log_proba.exp().numpy(), "mmd_ovo")
+    assert choice.value == pytest.approx(expected, rel=1e-12)
+
+
+def test_penalty_counts_in_the_choice_and_not_in_the_value():
+    run = Run(torch.stack([linear(-1, 1, 0, 0), linear(-9, 9, 0, 0)]))
+    free = choose(with_double_weight(make_problem(2)), run)
+    penalised = choose(with_double_weight(make_problem(2, alpha=0.01)), run)
+    assert (free.restart, penalised.restart) == (1, 0)
+    expected = gemini_score(X, penalised.log_proba.exp().numpy(), "mmd_ovo")
+    assert penalised.value == pytest.approx(expected, rel=1e-12)
+
+
+def test_unit_that_wins_nothing_is_dropped_and_the_rest_renormalised():
+    problem = with_double_weight(make_problem(3))
+    choice = choose(problem, Run(linear(-1, 0, 1, 0, -0.5, 0)[None]))
+    assert choice.units.tolist() == [0, 2]
+    np.testing.assert_allclose(choice.log_proba.exp().sum(1), 1)
+    expected = gemini_score(X, choice.log_proba.exp().numpy(), "mmd_ovo")
+    assert choice.value == pytest.approx(expected, rel=1e-12)
