@@ -271,7 +271,7 @@ class GeminiClustering(
             )
         if callable(self.model):
             return ModuleModel(self.model, n_features, n_units)
-        hidden = () if self.model == "linear" else self.hidden_layer_sizes
+        hidden = () if self.model == "linear" else np.ravel(self.hidden_layer_sizes)
         return Perceptron((n_features, *hidden, n_units), self.activation)
 
     def _problem(
@@ -329,6 +329,11 @@ class GeminiClustering(
             return self.fit(X, sample_weight=sample_weight)
         objective = checks.check_parameters(self)
         samples = self._validated(X).astype(self._parameters.dtype, copy=False)
+        if repr(objective) != repr(self._affinity.objective):
+            raise ValueError(
+                f"The objective {objective} is not the {self._affinity.objective} of the last fit; "
+                "partial_fit goes on with that one. Call fit to start again."
+            )
         data = self._canonical(samples, sample_weight, objective)
         problem = self._problem(data, objective, self._units)
         settings = checks.resolve_settings(self, objective, *data.X.shape)

@@ -85,9 +85,10 @@ class Affinity:
     ) -> None:
         self.objective = objective
         self.scaling = scaling or Scaling(X, weight)
+        self.given = precomputed is not None
         self.kernel: Kernel | None = None
         self.map: Nystroem | None = None
-        if objective.affinity != "kernel" or precomputed is not None:
+        if objective.affinity != "kernel" or self.given:
             return
         space, unit = self._space(X, self.scaling(X) if self._shift_free else None)
         self.kernel = Kernel(objective, space, weight, unit)
@@ -134,6 +135,11 @@ class Affinity:
         """
         if self.objective.affinity is None:
             return Geometry()
+        if self.given and precomputed is None:
+            raise ValueError(
+                "The model was fitted with `affinity`: pass `score` that of its samples; "
+                "`partial_fit` takes none, give the objective a function as its kernel or metric."
+            )
         if precomputed is not None:
             if self.objective.affinity == "kernel":
                 return _kernel_geometry(precomputed, weight, device)
@@ -292,7 +298,10 @@ def _check_consistent(objective: Objective, precomputed: Any) -> None:
     name, default = choice[objective.affinity]
     chosen = getattr(objective, name, default)
     if precomputed is None and isinstance(chosen, str) and chosen == "precomputed":
-        raise ValueError(f"{name}='precomputed' needs the matrix: pass `affinity`.")
+        raise ValueError(
+            f"{name}='precomputed' needs the matrix: pass `affinity` (or, where there is no such "
+            f"parameter, give the objective a function as its {name})."
+        )
     if precomputed is not None and chosen not in (default, "precomputed"):
         raise ValueError(
             f"`affinity` was given together with {name}={chosen!r}: only one of them can be used. "

@@ -190,16 +190,18 @@ class ModuleModel:
             logits = self._call(parameters[0], X)[None]
         else:
             logits = vmap(self._call, in_dims=(0, None), randomness="different")(parameters, X)
-        expected = (len(X), self.n_units)
-        if tuple(logits.shape[1:]) != expected:
-            raise ValueError(
-                f"The model returned shape {tuple(logits.shape[1:])} for {len(X)} samples; it must "
-                f"return one logit for each of {self.n_units} clusters, shape {expected}."
-            )
         return logits
 
     def _call(self, flat: Tensor, X: Tensor) -> Tensor:
-        result: Tensor = functional_call(self.template, self._named(flat), (X,))
+        result = functional_call(self.template, self._named(flat), (X,))
+        expected = (len(X), self.n_units)
+        if not isinstance(result, Tensor) or tuple(result.shape) != expected:
+            is_tensor = isinstance(result, Tensor)
+            found = f"shape {tuple(result.shape)}" if is_tensor else type(result).__name__
+            raise ValueError(
+                f"The model returned {found} for {len(X)} samples; it must return one logit for "
+                f"each of {self.n_units} clusters, a tensor of shape {expected}."
+            )
         return result
 
     def _named(self, flat: Tensor) -> dict[str, Tensor]:

@@ -64,8 +64,8 @@ _RULES: dict[str, tuple[Rule, str]] = {
         "'auto', 'mlp', 'linear', a torch.nn.Module or a function that makes one",
     ),
     "hidden_layer_sizes": (
-        lambda v: isinstance(v, list | tuple | np.ndarray) and all(map(_integer(1), v)),
-        "a sequence of integers of at least 1",
+        lambda v: all(map(_integer(1), v if isinstance(v, list | tuple | np.ndarray) else [v])),
+        "an integer of at least 1, or a sequence of such",
     ),
     "activation": (_one_of(*ACTIVATIONS), f"one of {', '.join(ACTIVATIONS)}"),
     "n_init": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
@@ -135,7 +135,10 @@ def resolve_device(device: str) -> torch.device:
     """The device of that name; "auto" is CUDA if present."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    try:
+        return torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(f"device={device!r} cannot be used; try 'auto' or 'cpu'.") from error
 
 
 def resolve_settings(

@@ -56,6 +56,7 @@ class Progress:
         self._handles = bool(self.verbose) and not logger.hasHandlers()
         if self._handles:
             logger.addHandler(self._handler)
+        if self.verbose:
             logger.setLevel(logging.INFO)
         if self.task is not None:
             self.task.call_on_fit_task_begin(estimator=self.estimator)
@@ -64,7 +65,7 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         if self._handles:
             logger.removeHandler(self._handler)
-            logger.setLevel(self._level)
+        logger.setLevel(self._level)
         if self.task is not None and error[0] is None:
             self.task.call_on_fit_task_end(estimator=self.estimator)
 

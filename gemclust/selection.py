@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -37,18 +36,22 @@ class Choice:
 
 
 def choose(problem: Problem, run: Run) -> Choice:
-    """Keep the restart with the best penalised objective and its units that win a sample."""
+    """Keep of each restart the units that win a sample, and the restart that is best with them.
+
+    The best is that of the largest penalised objective.
+    """
     log_proba = log_probabilities(problem.model, run.parameters, problem.inputs)
     values = evaluate(problem.objective, log_proba, problem.weight, problem.geometry)
+    winners = [np.unique(restart.argmax(-1).cpu().numpy()) for restart in log_proba]
+    for r, units in enumerate(winners):
+        if len(units) < problem.model.n_units:
+            kept = log_proba[r : r + 1, :, units].log_softmax(-1)
+            values[r] = evaluate(problem.objective, kept, problem.weight, problem.geometry)[0]
     penalised = values
     if problem.alpha:
         penalty = problem.model.penalty(run.parameters).cpu().numpy()
         penalised = values - problem.geometry.unit * problem.alpha * penalty
     best = int(np.nanargmax(penalised))
-    log_proba, value = log_proba[best], values[best]
-    wins = torch.bincount(log_proba.argmax(-1), minlength=problem.model.n_units)
-    units = np.flatnonzero(wins.cpu().numpy())
-    if len(units) < problem.model.n_units:
-        log_proba = log_proba[:, units].log_softmax(-1)
-        (value,) = evaluate(problem.objective, log_proba[None], problem.weight, problem.geometry)
-    return Choice(best, units, log_proba, float(value))
+    units = winners[best]
+    kept = log_proba[best][:, units].log_softmax(-1)
+    return Choice(best, units, kept, float(values[best]))

@@ -172,6 +172,11 @@ def test_unknown_device_is_named():
     refuses(make(device="abacus"), (ValueError, RuntimeError), "abacus")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_absent_device_is_named():
+    refuses(make(device="cuda"), (ValueError, RuntimeError), r"device='cuda'")
+
+
 # Sample weights
 
 
@@ -268,6 +273,24 @@ def test_bad_affinity_at_score(case):
         estimator.score(X, affinity=affinity)
 
 
+@pytest.mark.parametrize("objective", ["mmd_ovo", MMD(kernel="precomputed"), "wasserstein_ova"])
+@pytest.mark.parametrize("method", ["score", "partial_fit"])
+def test_affinity_missing_after_a_fit_with_one(method, objective):
+    affinity = DISTANCES if objective == "wasserstein_ova" else KERNEL
+    estimator = make(objective=objective).fit(X, affinity=affinity)
+    before = estimator.predict_proba(X)
+    match = "affinity" if method == "score" else "function"  # partial_fit takes no affinity
+    with pytest.raises(ValueError, match=match):
+        getattr(estimator, method)(X)
+    np.testing.assert_array_equal(estimator.predict_proba(X), before)
+
+
+def test_partial_fit_with_another_objective():
+    estimator = make(objective="mmd_ovo").fit(X).set_params(objective="wasserstein_ova")
+    with pytest.raises(ValueError, match=r"objective.*fit"):
+        estimator.partial_fit(X)
+
+
 def test_affinity_in_cross_validation_names_the_function_as_remedy():
     model = make(objective=MMD("ovo", kernel="precomputed"))
     with pytest.raises(ValueError, match=r"(?s)cross-validation.*function as its kernel"):
@@ -360,6 +383,15 @@ def test_module_of_a_wrong_shape(case, n_init):
     match = rf"{shape} for 60 samples.*one logit for each of 3 clusters.*\(60, 3\)"
     refuses(make(model=factory, n_init=n_init), ValueError, match)
     assert sum(module.calls for module in made) == 1  # before work starts
+
+
+@pytest.mark.parametrize("n_init", [1, 2])
+def test_module_that_returns_no_tensor(n_init):
+    class Pair(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), x
+
+    refuses(make(model=Pair, n_init=n_init), (TypeError, ValueError), r"returned.*tuple.*\(60, 3\)")
 
 
 def test_module_instance_of_a_wrong_size():
