@@ -35,9 +35,9 @@ bench: $(VENV)/.bench
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 
-# One stamp per extra. The constraints matter: a bare torch would bring gigabytes of CUDA libraries.
+# One stamp per extra. The constraints pin torch and all else to a set that was tested together.
 $(VENV)/.%: pyproject.toml constraints.txt
 	@echo "Installing gemclust[$*] into $(VENV), a minute or two the first time"
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@

@@ -74,11 +74,13 @@ class GeminiClustering(
         Number of restarts, trained side by side; the best by objective is kept. "auto": with the
         solver "lbfgs" 10, or 3 for Wasserstein objectives; else 1.
     solver : {"auto", "lbfgs", "adam", "sgd"}, default="auto"
-        "auto": "lbfgs" for the built-in models on few samples, else "adam".
+        "auto": "lbfgs" for the built-in models on up to 10,000 samples (Wasserstein: 500), else
+        "adam".
     learning_rate : float or "auto", default="auto"
         Step size of "adam" and "sgd". "auto": 0.01 for the built-in models, 0.001 for others.
     batch_size : int, "auto" or None, default="auto"
-        Samples a step; None is all of them, which is what "lbfgs" always takes.
+        Samples a step; None is all of them, which is what "lbfgs" always takes. "auto": all up to
+        10,000 (Wasserstein: 500), else 1,000 (Wasserstein: 200).
     max_iter : int, default=500
         Largest number of iterations of "lbfgs", or of epochs.
     tol : float, default=1e-4
@@ -90,7 +92,7 @@ class GeminiClustering(
         ``model="linear"`` this is regularised information maximisation (RIM). For MMD and
         Wasserstein it is relative to the scale of X, so that labels do not depend on that scale.
     warm_start : bool, default=False
-        Whether `fit` starts from the last solution.
+        Whether `fit` starts from the last solution, with its scaling of X.
     device : str, default="auto"
         Where torch computes; "auto" is CUDA if present, else the CPU.
     verbose : int, default=0
@@ -215,7 +217,7 @@ class GeminiClustering(
         ValueError
             If a parameter or the data is not as described; nothing is changed then.
         """
-        objective = checks.check_parameters(self)
+        objective = copy.deepcopy(checks.check_parameters(self))
         # On a copy, so that an error leaves no half-fitted estimator behind.
         fitted = copy.copy(self)
         samples: Any = validate_data(
@@ -239,23 +241,25 @@ class GeminiClustering(
 
     def _fit(self, data: Canonical, objective: Objective, progress: Progress) -> None:
         """Everything after validation: geometry, model, training, selection, attributes."""
-        warm = self.warm_start and hasattr(self, "_parameters")
-        last = (self._parameters, self._model) if warm else None
-        self._scaling = Scaling(data.X, data.weight)
-        self._affinity = Affinity(objective, data.X, data.weight, data.affinity, self._scaling)
-        self._model = self._make_model(data)
-        problem = self._problem(data, objective)
         settings = checks.resolve_settings(self, objective, *data.X.shape)
         rng = check_random_state(self.random_state)
-        n_init = (
-            checks.resolve_n_init(self, self._model, objective, settings) if last is None else 1
-        )
+        warm = self.warm_start and hasattr(self, "_parameters")
+        last = self._model if warm else None
+        self._model = self._make_model(data)
+        if last is None:
+            self._scaling = Scaling(data.X, data.weight)
+            n_init = checks.resolve_n_init(self, objective, settings, data.X)
+        else:
+            checks.check_same_model(last, self._model)
+            n_init = 1
+        self._affinity = Affinity(objective, data.X, data.weight, data.affinity, self._scaling)
+        problem = self._problem(data, objective)
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_init)
         if last is None:
             begin = start(problem, seeds, settings)
         else:
-            begin = Run(checks.warm_parameters(*last, self._model, problem.weight))
-        progress.unit = problem.geometry.unit
+            begin = Run(to_tensor(self._parameters.copy()).to(problem.weight)[None])
+        progress.unit = problem.unit
         run = train(problem, begin, settings, int(seeds[0]), progress)
         self._keep(choose(problem, run), run, problem)
 
@@ -288,10 +292,10 @@ class GeminiClustering(
         curve = run.curves[choice.restart]
         self._parameters = run.parameters[choice.restart].detach().cpu().numpy()
         self._units = choice.units
-        self._optimiser_state: dict[str, NDArray[Any]] = {}
+        self._moments: dict[str, dict[str, NDArray[Any]]] = {}
         self.n_clusters_ = len(choice.units)
         self.objective_value_ = choice.value
-        self.objective_curve_ = [-problem.geometry.unit * loss for loss in curve]
+        self.objective_curve_ = [-problem.unit * loss for loss in curve]
         self.n_iter_ = len(curve)
         self.cluster_proportions_ = (problem.weight @ choice.log_proba.exp()).cpu().numpy()
         self._n_features_out = self.n_clusters_
@@ -310,7 +314,8 @@ class GeminiClustering(
         """Update the model on one more batch; the first call fits it.
 
         Later calls keep the clusters and take one pass over the batch with Adam (or SGD, if that
-        is the solver).
+        is the solver). They set `labels_` for their batch; `objective_value_`, `objective_curve_`,
+        `n_iter_` and `cluster_proportions_` stay those of the fit.
 
         Parameters
         ----------
@@ -335,12 +340,16 @@ class GeminiClustering(
                 "partial_fit goes on with that one. Call fit to start again."
             )
         data = self._canonical(samples, sample_weight, objective)
-        problem = self._problem(data, objective, self._units)
         settings = checks.resolve_settings(self, objective, *data.X.shape)
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
-        self._parameters, self._optimiser_state = one_pass(
-            problem, self._parameters, self._optimiser_state, settings
-        )
+        # A module's buffers change in training: on a copy, so that an error leaves all as it was.
+        model = copy.deepcopy(self._model)
+        problem = replace(self._problem(data, objective, self._units), model=model)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        moments = self._moments.get(settings.solver, {})
+        parameters, moments = one_pass(problem, self._parameters, moments, settings, seed)
+        self._model, self._parameters = model, parameters
+        self._moments = {settings.solver: moments}
         self.labels_ = self._log_proba(samples).argmax(1)
         return self
 
@@ -433,11 +442,10 @@ class GeminiClustering(
         """
         samples = self._validated(X)
         objective = self._affinity.objective
-        weight = checks.check_sample_weight(sample_weight, samples)
-        matrix = check_affinity(affinity, samples, objective)
-        geometry = self._affinity.geometry(samples, weight, matrix)
-        mass = to_tensor(weight)
-        log_proba = to_tensor(self._log_proba(samples)[None]).to(mass)
+        data = self._canonical(samples, sample_weight, objective, affinity)
+        geometry = self._affinity.geometry(data.X, data.weight, data.affinity)
+        mass = to_tensor(data.weight)
+        log_proba = to_tensor(self._log_proba(data.X)[None]).to(mass)
         return float(evaluate(objective, log_proba, mass, geometry)[0])
 
     @property
@@ -468,8 +476,8 @@ class GeminiClustering(
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        if "_optimiser_state" in state:
-            state["_optimiser_state"] = {}
+        if "_moments" in state:
+            state["_moments"] = {}
         return state
 
     def __sklearn_is_fitted__(self) -> bool:

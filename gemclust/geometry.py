@@ -219,9 +219,8 @@ def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> 
     if X.shape[0] == 1:
         return np.zeros((1, 1), dtype=X.dtype)
     graph = kneighbors_graph(X, min(n_neighbors, X.shape[0] - 1), mode="distance")
-    # An edge of length 0 would count as no edge.
-    shortest = np.finfo(graph.dtype).tiny
-    graph.data = np.maximum(graph.data, shortest) if weighted else np.ones_like(graph.data)
+    if not weighted:
+        graph.data[:] = 1
     distances = shortest_path(graph, method="D", directed=False)
     parts, _ = connected_components(graph, directed=False)
     if parts > 1:

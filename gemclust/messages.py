@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
 import sklearn
 
-_INSIDE = tuple(str(Path(file).parent) for file in (__file__, sklearn.__file__))
+_INSIDE = tuple(str(Path(file).parent) + os.sep for file in (__file__, sklearn.__file__))
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -40,7 +40,7 @@ def gemini_score(
         p(y|x), with rows that sum to 1, or a label for each sample; every label is a cluster,
         that of noise points, too.
     objective : str or Objective, default="mmd_ova"
-        A name or an instance, as in `GeminiClustering`.
+        A name or an instance, as in `GeminiClustering`, whose own default is "mmd_ovo".
     affinity : array-like of shape (n_samples, n_samples), default=None
         Precomputed kernel (for MMD) or distances (for Wasserstein).
     sample_weight : array-like of shape (n_samples,), default=None
@@ -73,13 +73,14 @@ def gemini_score(
     weight = check_sample_weight(sample_weight, samples)
     matrix = check_affinity(affinity, samples, objective)
     proba = _as_probabilities(probabilities_or_labels, samples)
-    # As in training: bandwidths and landmarks do not depend on the order of the samples.
-    data = canonical(samples, weight)
-    fitted = Affinity(objective, data.X, data.weight, matrix)
-    geometry = fitted.geometry(samples, weight, matrix)
+    data = canonical(samples, weight, matrix)
+    fitted = Affinity(objective, data.X, data.weight, data.affinity)
+    geometry = fitted.geometry(data.X, data.weight, data.affinity)
+    counted = data.position >= 0
     with np.errstate(divide="ignore"):
-        log_proba = to_tensor(np.log(proba)[None])
-    return float(evaluate(objective, log_proba, to_tensor(weight), geometry)[0])
+        log_proba = to_tensor(np.log(proba[counted])[None])
+    mass = to_tensor(weight[counted])
+    return float(evaluate(objective, log_proba, mass, geometry, data.position[counted])[0])
 
 
 def _as_probabilities(given: Any, X: Any) -> NDArray[Any]:

@@ -6,18 +6,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from gemclust.models import ACTIVATIONS, ModuleModel, Perceptron
 from gemclust.objectives import Objective, get_objective
+from gemclust.samples import to_tensor
 from gemclust.training import Settings
 
 if TYPE_CHECKING:
     from gemclust.estimator import GeminiClustering
 
 MODELS = ("auto", "mlp", "linear")
+_DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
 SOLVERS = ("auto", "lbfgs", "adam", "sgd")
 FULL_BATCH_SAMPLES = 10_000
 TRANSPORT_SAMPLES = 500
@@ -169,12 +172,17 @@ def resolve_settings(
 
 
 def resolve_n_init(
-    estimator: GeminiClustering,
-    model: Perceptron | ModuleModel,
-    objective: Objective,
-    settings: Settings,
+    estimator: GeminiClustering, objective: Objective, settings: Settings, X: Any
 ) -> int:
-    """The number of restarts."""
+    """The number of restarts; a user's module is tried on two samples first."""
+    model = estimator._model
+    if isinstance(model, ModuleModel) and not sp.issparse(X):
+        model.logits(model.initialise([0], _DTYPES[X.dtype.type]), to_tensor(X[:2]))
+    if isinstance(model, ModuleModel) and sp.issparse(X) and estimator.n_init not in ("auto", 1):
+        raise ValueError(
+            f"n_init={estimator.n_init} is not possible with sparse X and a module: restarts of a "
+            "module are run side by side on dense samples only. Use n_init=1 or X.toarray()."
+        )
     if isinstance(model, ModuleModel) and not model.restartable:
         if estimator.n_init not in ("auto", 1):
             reason = (
@@ -193,17 +201,13 @@ def resolve_n_init(
     return RESTARTS if objective.n_stages else TRANSPORT_RESTARTS
 
 
-def warm_parameters(
-    last: NDArray[Any],
-    last_model: Perceptron | ModuleModel,
-    model: Perceptron | ModuleModel,
-    weight: Tensor,
-) -> Tensor:
-    """The last solution, if this model can start from it."""
-    before, now = last_model.architecture, model.architecture
+def check_same_model(last: Perceptron | ModuleModel, model: Perceptron | ModuleModel) -> None:
+    """A warm start needs parameters of the same names and shapes; a module's buffers go along."""
+    before, now = last.architecture, model.architecture
     if before != now:
         raise ValueError(
             f"warm_start=True, but the last fit had the model {before} and this one has {now}. "
             "Set warm_start=False after a change of the model or of n_clusters."
         )
-    return torch.as_tensor(last).to(weight)[None]
+    if isinstance(model, ModuleModel) and isinstance(last, ModuleModel):
+        model.template.load_state_dict(last.template.state_dict())

@@ -60,6 +60,11 @@ class Problem:
             value = value - self.alpha * self.model.penalty(parameters)
         return -value
 
+    @property
+    def unit(self) -> float:
+        """What a value of 1 is worth in the units of X."""
+        return self.geometry.unit**self.objective.homogeneity
+
     def batch(self, log_proba: Tensor, rows: NDArray[Any] | None = None) -> Batch:
         """The samples as the objective sees them, in the unit of the geometry."""
         weight = self.weight if rows is None else self.weight[rows]
@@ -107,9 +112,13 @@ def log_probabilities(
 
 
 def evaluate(
-    objective: Objective, log_proba: Tensor, weight: Tensor, geometry: Geometry
+    objective: Objective,
+    log_proba: Tensor,
+    weight: Tensor,
+    geometry: Geometry,
+    rows: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """The GEMINI of each restart on all samples, in the units of X."""
-    batch = Batch(log_proba, weight / weight.sum(), **geometry.take(), unit=geometry.unit)
+    """The GEMINI of each restart in the units of X; `rows` says where samples are in geometry."""
+    batch = Batch(log_proba, weight / weight.sum(), **geometry.take(rows), unit=geometry.unit)
     with torch.no_grad():
         return objective.evaluate(batch).cpu().numpy()

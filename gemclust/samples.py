@@ -136,6 +136,8 @@ class Canonical:
         Sum of the weights of the samples that are this row.
     affinity : ndarray of shape (n_rows, n_rows) or None
         The user's matrix in the same order.
+    position : ndarray of int of shape (n_samples,)
+        The row that each given sample has become, -1 for those of weight 0.
     n_distinct : int
         How many rows differ from all before, as far as it is known.
     """
@@ -143,6 +145,7 @@ class Canonical:
     X: Any
     weight: NDArray[Any]
     affinity: NDArray[Any] | None
+    position: NDArray[Any]
     n_distinct: int
 
 
@@ -152,19 +155,24 @@ def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None
     With a precomputed affinity, rows are sorted but not merged: equal rows may differ in it. More
     than `MERGE_SAMPLES` rows are left as they are, but for those of weight 0.
     """
-    if not weight.all():
-        kept = np.flatnonzero(weight)
-        X, weight = X[kept], weight[kept]
-        affinity = None if affinity is None else affinity[np.ix_(kept, kept)]
-    if X.shape[0] > MERGE_SAMPLES:
-        return Canonical(X, weight, affinity, X.shape[0])
+    counted = np.flatnonzero(weight)
+    position = np.full(X.shape[0], -1)
+    position[counted] = np.arange(len(counted))
+    if len(counted) < X.shape[0]:
+        X, weight = X[counted], weight[counted]
+        affinity = None if affinity is None else affinity[np.ix_(counted, counted)]
+    if len(counted) > MERGE_SAMPLES:
+        return Canonical(X, weight, affinity, position, len(counted))
     rows, inverse = _distinct(X)
     inverse = inverse.ravel()
+    n_distinct = len(rows)
     if affinity is not None:
-        order = np.argsort(inverse, kind="stable")
-        return Canonical(X[order], weight[order], affinity[np.ix_(order, order)], len(rows))
-    merged = np.bincount(inverse, weights=weight, minlength=len(rows))
-    return Canonical(X[rows], merged.astype(weight.dtype), None, len(rows))
+        rows = np.argsort(inverse, kind="stable")
+        inverse = np.argsort(rows)
+        affinity = affinity[np.ix_(rows, rows)]
+    position[counted] = inverse
+    merged = np.bincount(inverse, weights=weight, minlength=len(rows)).astype(weight.dtype)
+    return Canonical(X[rows], merged, affinity, position, n_distinct)
 
 
 def _distinct(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -50,7 +50,7 @@ def choose(problem: Problem, run: Run) -> Choice:
     penalised = values
     if problem.alpha:
         penalty = problem.model.penalty(run.parameters).cpu().numpy()
-        penalised = values - problem.geometry.unit * problem.alpha * penalty
+        penalised = values - problem.unit * problem.alpha * penalty
     best = int(np.nanargmax(penalised))
     units = winners[best]
     kept = log_proba[best][:, units].log_softmax(-1)

@@ -199,16 +199,20 @@ def minibatches(
 
 
 def one_pass(
-    problem: Problem, parameters: NDArray[Any], state: dict[str, NDArray[Any]], settings: Settings
+    problem: Problem,
+    parameters: NDArray[Any],
+    state: dict[str, NDArray[Any]],
+    settings: Settings,
+    seed: int = 0,
 ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     """Parameters and moments of the optimiser after one more pass over the samples."""
     tensor = torch.as_tensor(parameters).to(problem.weight)[None].clone().requires_grad_()
     optimiser = make_optimiser(settings.solver, tensor, settings.learning_rate)
     if state:
         optimiser.state[tensor] = {name: torch.tensor(value) for name, value in state.items()}
-    rng = np.random.RandomState(0)
+    rng = np.random.RandomState(seed)
     n_samples = len(problem.inputs)
-    with _own_chance(problem.model, 0), one_thread_if_small(n_samples * tensor.numel()):
+    with _own_chance(problem.model, seed), one_thread_if_small(n_samples * tensor.numel()):
         for steps, (rows, _) in enumerate(minibatches(n_samples, settings.batch_size, rng)):
             loss = descend(problem, tensor, torch.arange(1), optimiser, rows)
             _check_finite(loss, settings, steps)
@@ -254,7 +258,7 @@ def _check_finite(loss: Tensor, settings: Settings, steps: int) -> None:
     cause = (
         f"learning_rate={settings.learning_rate:g} is too large"
         if steps and settings.solver != "lbfgs"
-        else "the model returns NaN, or X holds values too large for its dtype"
+        else "the model returns NaN, or the objective does, or X holds values too large for its dtype"
     )
     raise FloatingPointError(
         f"The objective is no longer finite after {steps} steps of {settings.solver}; most likely "

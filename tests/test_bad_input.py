@@ -83,6 +83,7 @@ def test_fewer_samples_than_clusters():
 def test_automatic_number_is_capped_not_refused():
     estimator = make("auto", max_clusters=50).fit(X[:9])
     assert 1 <= estimator.n_clusters_ <= 9
+    assert estimator.module_.inner[-1].out_features == 9
 
 
 def test_wrong_number_of_features():
@@ -361,12 +362,12 @@ class Sized(nn.Module):
 
 
 WRONG_SHAPES = {
-    "one-more": (lambda z: torch.cat([z, z[:, :1]], 1), r"shape \(60, 4\)"),
-    "transposed": (lambda z: z.T, r"shape \(3, 60\)"),
-    "flat": (lambda z: z[:, 0], r"shape \(60,\)"),
+    "one-more": (lambda z: torch.cat([z, z[:, :1]], 1), r"shape \(2, 4\)"),
+    "transposed": (lambda z: z.T, r"shape \(3, 2\)"),
+    "flat": (lambda z: z[:, 0], r"shape \(2,\)"),
     "scalar": (lambda z: z.sum(), r"shape \(\)"),
-    "fewer-rows": (lambda z: z[:-1], r"shape \(59, 3\)"),
-    "3-d": (lambda z: z[:, None], r"shape \(60, 1, 3\)"),
+    "fewer-rows": (lambda z: z[:-1], r"shape \(1, 3\)"),
+    "3-d": (lambda z: z[:, None], r"shape \(2, 1, 3\)"),
 }
 
 
@@ -380,7 +381,7 @@ def test_module_of_a_wrong_shape(case, n_init):
         made.append(Sized(n_features, n_clusters, form))
         return made[-1]
 
-    match = rf"{shape} for 60 samples.*one logit for each of 3 clusters.*\(60, 3\)"
+    match = rf"{shape} for 2 samples.*one logit for each of 3 clusters.*\(2, 3\)"
     refuses(make(model=factory, n_init=n_init), ValueError, match)
     assert sum(module.calls for module in made) == 1  # before work starts
 
@@ -391,11 +392,11 @@ def test_module_that_returns_no_tensor(n_init):
         def forward(self, x):
             return super().forward(x), x
 
-    refuses(make(model=Pair, n_init=n_init), (TypeError, ValueError), r"returned.*tuple.*\(60, 3\)")
+    refuses(make(model=Pair, n_init=n_init), (TypeError, ValueError), r"returned.*tuple.*\(2, 3\)")
 
 
 def test_module_instance_of_a_wrong_size():
-    match = r"shape \(60, 5\) for 60 samples.*3 clusters"
+    match = r"shape \(2, 5\) for 2 samples.*3 clusters"
     refuses(make(model=nn.Linear(2, 5)), ValueError, match)
 
 

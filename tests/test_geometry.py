@@ -730,6 +730,7 @@ class OneKernel(Objective):
     """Written as a user would: it declares what it needs and brings no parameter for it."""
 
     affinity = "kernel"
+    homogeneity = 2.0
 
     def means(self, batch, *earlier):
         joint = batch.weighted_proba
@@ -743,6 +744,7 @@ class OneKernel(Objective):
 
 class OneDistance(OneKernel):
     affinity = "distance"
+    homogeneity = 1.0
 
     def means(self, batch, *earlier):
         joint = batch.weighted_proba
@@ -755,9 +757,7 @@ def test_objective_of_ones_own_gets_the_default_geometry(objective):
     X = X - X.mean(0)
     joint = proba / len(X)
     matrix = X @ X.T if objective.affinity == "kernel" else cdist(X, X)
-    geometry = geometry_of(objective, X)
-    unit = geometry.unit**2 if objective.affinity == "kernel" else geometry.unit
-    value = unit * gemini_score(X, proba, objective)
+    value = gemini_score(X, proba, objective)
     assert value == pytest.approx((joint * (matrix @ joint)).sum(), rel=1e-9)
 
 

@@ -99,23 +99,68 @@ class Objective(BaseEstimator):
 
     n_stages: ClassVar[int] = 1
 
+    homogeneity: ClassVar[float] = 1.0
+    """The value grows with this power of all distances; it matters with an affinity only."""
+
     def __init__(self, mode: str = "ova") -> None:
         self.mode = mode
 
     def means(self, batch: Batch, *earlier: Tensor) -> tuple[Tensor, ...]:
-        """Weighted means over the samples of `batch`, each of shape (n_restarts, ...)."""
+        """Weighted means over the samples of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            The samples.
+        *earlier : tensor
+            All means of the stages before this one.
+
+        Returns
+        -------
+        means : tuple of tensor of shape (n_restarts, ...)
+            The means of this stage; `Batch.mean` takes one.
+        """
         raise NotImplementedError(f"{type(self).__name__} is no function of means.")
 
     def value(self, *means: Tensor) -> Tensor:
-        """The GEMINI of each restart, of shape (n_restarts,), from all stages' means."""
+        """The GEMINI of each restart.
+
+        Parameters
+        ----------
+        *means : tensor
+            The means of all stages.
+
+        Returns
+        -------
+        value : tensor of shape (n_restarts,)
+            In the unit of the batch.
+        """
         raise NotImplementedError(f"{type(self).__name__} is no function of means.")
 
     def evaluate(self, batch: Batch) -> Tensor:
-        """The GEMINI of each restart on the samples of `batch`, of shape (n_restarts,)."""
+        """The GEMINI of each restart on the samples of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            The samples.
+
+        Returns
+        -------
+        value : tensor of shape (n_restarts,)
+            In the units of X.
+
+        Examples
+        --------
+        >>> from gemclust.objectives import KL
+        >>> certain = torch.tensor([[[0.0, -torch.inf], [-torch.inf, 0.0]]])
+        >>> KL().evaluate(Batch(certain, weight=torch.tensor([0.5, 0.5])))
+        tensor([0.6931])
+        """
         means: tuple[Tensor, ...] = ()
         for _ in range(self.n_stages):
             means += self.means(batch, *means)
-        return self.value(*means)
+        return batch.unit**self.homogeneity * self.value(*means)
 
     def check(self) -> None:
         """Raise a ValueError that names the parameter that is wrong, if one is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,8 +28,9 @@ class MMD(Objective):
     mode : {"ova", "ovo"}, default="ova"
         One-vs-all or one-vs-one.
     kernel : str or callable, default="linear"
-        A name that scikit-learn's `pairwise_kernels` knows, or a function of two rows that
-        returns a number, or of two matrices that returns the matrix of kernel values.
+        A name that scikit-learn's `pairwise_kernels` knows, a function of two rows that returns a
+        number, or of two matrices that returns the matrix of kernel values, or "precomputed" if
+        `fit` gets an `affinity`.
     gamma : float or {"median", "scale", "auto"}, default=None
         Bandwidth of the kernels that have one. "median": 1 / (2 m^2) for rbf and 1 / m for
         laplacian, with m the median (Euclidean or Manhattan) distance between distinct rows;
@@ -75,6 +77,14 @@ class MMD(Objective):
         self.n_components = n_components
         self.random_state = random_state
 
+    def check(self) -> None:
+        super().check()
+        for name in ("gamma", "degree", "coef0"):
+            value = getattr(self, name)
+            named = name == "gamma" and isinstance(value, str)
+            if not (named or value is None or isinstance(value, int | float | np.number)):
+                raise ValueError(f"{name}={value!r} is not possible; it must be a number or None.")
+
     def means(self, batch: Batch, *earlier: Tensor) -> tuple[Tensor, ...]:
         assert batch.features is not None
         # The overall embedding comes from these very samples: with another one, an assignment
@@ -92,7 +102,7 @@ class MMD(Objective):
 
     def evaluate(self, batch: Batch) -> Tensor:
         if batch.matrix is None:
-            return batch.unit * super().evaluate(batch)
+            return super().evaluate(batch)
         proportions = batch.proportions
         deviations = batch.weighted_proba - batch.weight[:, None] * proportions[:, None]
         image = torch.einsum("nm,rmk->rnk", batch.matrix, deviations)

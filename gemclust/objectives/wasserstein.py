@@ -31,7 +31,8 @@ class Wasserstein(Objective):
         One-vs-all or one-vs-one.
     metric : str or callable, default="euclidean"
         A name that scikit-learn's `pairwise_distances` knows, a function of two rows that returns
-        a number, or "geodesic": the shortest path in the graph of nearest neighbours.
+        a number or of two matrices that returns the matrix of distances, "geodesic" (the shortest
+        path in the graph of nearest neighbours), or "precomputed" if `fit` gets an `affinity`.
     n_neighbors : int, default=10
         Neighbours of each sample in the graph of the geodesic metric.
     weighted : bool, default=True
