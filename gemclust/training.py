@@ -258,7 +258,7 @@ def _check_finite(loss: Tensor, settings: Settings, steps: int) -> None:
     cause = (
         f"learning_rate={settings.learning_rate:g} is too large"
         if steps and settings.solver != "lbfgs"
-        else "the model returns NaN, or the objective does, or X holds values too large for its dtype"
+        else "the model returns NaN (or the objective), or X holds values too large for its dtype"
     )
     raise FloatingPointError(
         f"The objective is no longer finite after {steps} steps of {settings.solver}; most likely "
