@@ -42,14 +42,16 @@ K-means and Gaussian mixtures.
 DEFAULTS = """\
 The defaults are 32 hidden units, 10 restarts and no penalty, because:
 
-- With 10 restarts every seed reaches nearly the same objective, with one it does not; 20 cost twice as much for little.
-- The number of hidden units hardly matters here; larger layers take longer. With the linear kernel the linear model is
-  as good, and the fastest: choose it there. The hidden layer is for kernels and metrics that curve.
-- A penalty lowers the objective by little and the agreement with the classes not at all; it is 0 by default because that
-  is the model of the papers.
+- With 10 restarts every seed reaches nearly the same objective, with one it does not; 20 cost
+  twice as much for little.
+- The number of hidden units hardly matters here; larger layers take longer. With the linear kernel
+  the linear model is as good, and the fastest: choose it there. The hidden layer is for kernels and
+  metrics that curve.
+- A penalty lowers the objective by little and the agreement with the classes not at all; it is 0 by
+  default because that is the model of the papers.
 
-The two rows of `mi` are regularised information maximisation with and without its penalty, without which it does not work.
-Seconds are from a busy machine.
+The two rows of `mi` are regularised information maximisation with and without its penalty, without
+which it does not work. Seconds are from a busy machine.
 """
 
 
