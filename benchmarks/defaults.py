@@ -1,6 +1,6 @@
 """How the defaults were chosen: hidden units, restarts and the linear model, side by side.
 
-    python benchmarks/defaults.py [--only PATTERN ...] [--seeds 5] [--redo]
+    python benchmarks/defaults.py [--only PATTERN ...] [--seeds 3] [--redo]
 
 Rows go to results/defaults.csv as they are done; running again continues.
 """
@@ -59,7 +59,7 @@ def measure(cell):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--redo", action="store_true", help="measure the chosen cells again")
     options = parser.parse_args()
     harness.limit_torch()
