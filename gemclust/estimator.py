@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -19,19 +18,21 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
+from torch import Tensor, nn
 
 from gemclust import parameters as checks
+from gemclust.distributed import ALONE, Processes, current_processes
 from gemclust.geometry import Affinity, check_affinity
 from gemclust.messages import warn
 from gemclust.models import ClusterLogits, ModuleModel, Perceptron
 from gemclust.objectives import Objective
-from gemclust.problem import CHUNK, Problem, evaluate, log_probabilities
+from gemclust.problem import Problem, log_probabilities
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
-from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor
+from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor, working_dtype
 from gemclust.seeding import start
 from gemclust.selection import Choice, choose
-from gemclust.training import Run, one_pass, train
+from gemclust.shards import Shard, some_rows
+from gemclust.training import Run, Settings, climb, one_pass
 
 
 class GeminiClustering(
@@ -217,59 +218,78 @@ class GeminiClustering(
         ValueError
             If a parameter or the data is not as described; nothing is changed then.
         """
-        objective = copy.deepcopy(checks.check_parameters(self))
+        processes = current_processes()
         # On a copy, so that an error leaves no half-fitted estimator behind.
         fitted = copy.copy(self)
-        samples: Any = validate_data(
-            fitted, X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=2
-        )
-        checks.check_n_clusters(self, samples)
-        data = self._canonical(samples, sample_weight, objective, affinity)
+        with processes.failing_together():
+            objective = copy.deepcopy(checks.check_parameters(self))
+            samples = fitted._validated(X, ensure_min_samples=1 if processes.several else 2)
+            weight = checks.check_sample_weight(sample_weight, samples)
+            matrix = check_affinity(affinity, samples, objective)
+            checks.check_distributed(objective, matrix, processes)
+        checks.check_same_everywhere(self, samples, processes)
         with Progress(self, self.max_iter, self.verbose) as progress:
-            fitted._fit(data, objective, progress)
-        fitted.labels_ = fitted._log_proba(samples).argmax(1)
+            fitted._fit(Shard(samples, weight, matrix, processes), objective, progress)
+        fitted.labels_ = fitted._labels(samples)
         for stale in {name for name in vars(self) if name.endswith("_")} - set(vars(fitted)):
             delattr(self, stale)
         self.__dict__.update(fitted.__dict__)
         return self
 
-    def _canonical(
-        self, X: Any, sample_weight: Any, objective: Objective, affinity: Any = None
-    ) -> Canonical:
-        weight = checks.check_sample_weight(sample_weight, X)
-        return canonical(X, weight, check_affinity(affinity, X, objective))
-
-    def _fit(self, data: Canonical, objective: Objective, progress: Progress) -> None:
+    def _fit(self, shard: Shard, objective: Objective, progress: Progress) -> None:
         """Everything after validation: geometry, model, training, selection, attributes."""
-        settings = checks.resolve_settings(self, objective, *data.X.shape)
-        rng = check_random_state(self.random_state)
+        data, pilot = shard.data, shard.pilot
+        settings = checks.resolve_settings(self, objective, shard.n_total)
         warm = self.warm_start and hasattr(self, "_parameters")
         last = self._model if warm else None
-        self._model = self._make_model(data)
+        self._model = self._make_model(shard)
         if last is None:
-            self._scaling = Scaling(data.X, data.weight)
-            n_init = checks.resolve_n_init(self, objective, settings, data.X)
+            self._scaling = Scaling(pilot.X, pilot.weight)
+            n_init = checks.resolve_n_init(self, objective, settings, pilot.X)
         else:
             checks.check_same_model(last, self._model)
             n_init = 1
-        self._affinity = Affinity(objective, data.X, data.weight, data.affinity, self._scaling)
-        problem = self._problem(data, objective)
+        self._affinity = Affinity(
+            objective, pilot.X, pilot.weight, pilot.affinity, self._scaling, shard.n_total
+        )
+        problem = self._problem(data, objective, processes=shard.processes)
+        rng = check_random_state(shard.processes.first(self.random_state))
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_init)
-        if last is None:
-            begin = start(problem, seeds, settings)
-        else:
-            begin = Run(to_tensor(self._parameters.copy()).to(problem.weight)[None])
         progress.unit = problem.unit
-        run = train(problem, begin, settings, int(seeds[0]), progress)
+        if last is None:
+            levels = self._levels(shard, problem, objective, settings)
+            begin = start(levels[0], seeds, settings)
+            levels = levels if settings.solver == "lbfgs" else levels[-1:]
+        else:
+            levels = [problem]
+            begin = Run(to_tensor(self._parameters.copy()).to(problem.weight)[None])
+        begin.parameters = shard.processes.first(begin.parameters)
+        run = climb(levels, begin, settings, int(seeds[0]), progress)
         self._keep(choose(problem, run), run, problem)
 
-    def _make_model(self, data: Canonical) -> Perceptron | ModuleModel:
-        n_features = data.X.shape[1]
+    def _levels(
+        self, shard: Shard, problem: Problem, objective: Objective, settings: Settings
+    ) -> list[Problem]:
+        """The problem on ever more of the samples: the first for all restarts, the last on all."""
+        *sizes, _ = checks.level_sizes(shard.n_total, objective)
+        levels = []
+        for size in sizes:
+            few = size <= len(shard.pilot)
+            rows = some_rows(len(shard.pilot) if few else len(problem), size)
+            if few:
+                levels.append(self._problem(shard.pilot.draw(rows), objective))
+            else:
+                levels.append(problem.subset(rows))
+        return [*levels, problem]
+
+    def _make_model(self, shard: Shard) -> Perceptron | ModuleModel:
+        n_features = shard.data.X.shape[1]
+        checks.check_n_clusters(self, shard.n_given)
         wanted = int(self.max_clusters if self.n_clusters == "auto" else self.n_clusters)
-        n_units = min(wanted, data.n_distinct)
+        n_units = min(wanted, shard.n_distinct)
         if self.n_clusters != "auto" and n_units < wanted:
             warn(
-                f"Only {data.n_distinct} distinct samples have positive weight: "
+                f"Only {shard.n_distinct} distinct samples have positive weight: "
                 f"n_clusters={wanted} clusters cannot be found among them.",
                 ConvergenceWarning,
             )
@@ -279,13 +299,20 @@ class GeminiClustering(
         return Perceptron((n_features, *hidden, n_units), self.activation)
 
     def _problem(
-        self, data: Canonical, objective: Objective, units: NDArray[Any] | None = None
+        self,
+        data: Canonical,
+        objective: Objective,
+        units: NDArray[Any] | None = None,
+        processes: Processes = ALONE,
     ) -> Problem:
         device = checks.resolve_device(self.device)
-        inputs = Samples(self._scaling(data.X), device)
+        inputs = Samples(data.X, device, self._scaling, data.rows)
         geometry = self._affinity.geometry(data.X, data.weight, data.affinity, inputs, device)
-        weight = to_tensor(data.weight / data.weight.sum(), device)
-        return Problem(self._model, inputs, weight, geometry, objective, self.alpha, units)
+        mass = sum(processes.gather(data.weight.sum()))
+        weight = to_tensor(data.weight / mass, device)
+        return Problem(
+            self._model, inputs, weight, geometry, objective, self.alpha, units, processes
+        )
 
     def _keep(self, choice: Choice, run: Run, problem: Problem) -> None:
         """Set the attributes that follow from training."""
@@ -297,7 +324,7 @@ class GeminiClustering(
         self.objective_value_ = choice.value
         self.objective_curve_ = [-problem.unit * loss for loss in curve]
         self.n_iter_ = len(curve)
-        self.cluster_proportions_ = (problem.weight @ choice.log_proba.exp()).cpu().numpy()
+        self.cluster_proportions_ = choice.proportions
         self._n_features_out = self.n_clusters_
         if run.interrupted:
             warn("Training was interrupted; the best so far is kept.")
@@ -333,24 +360,28 @@ class GeminiClustering(
         if not hasattr(self, "_parameters"):
             return self.fit(X, sample_weight=sample_weight)
         objective = checks.check_parameters(self)
-        samples = self._validated(X).astype(self._parameters.dtype, copy=False)
+        samples = self._validated(X, reset=False)
         if repr(objective) != repr(self._affinity.objective):
             raise ValueError(
                 f"The objective {objective} is not the {self._affinity.objective} of the last fit; "
                 "partial_fit goes on with that one. Call fit to start again."
             )
-        data = self._canonical(samples, sample_weight, objective)
-        settings = checks.resolve_settings(self, objective, *data.X.shape)
+        processes = current_processes()
+        weight = checks.check_sample_weight(sample_weight, samples)
+        checks.check_distributed(objective, None, processes)
+        data = canonical(samples, weight.astype(self._parameters.dtype, copy=False))
+        settings = checks.resolve_settings(self, objective, len(data))
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
         # A module's buffers change in training: on a copy, so that an error leaves all as it was.
         model = copy.deepcopy(self._model)
-        problem = replace(self._problem(data, objective, self._units), model=model)
+        problem = self._problem(data, objective, self._units, processes)
+        problem = replace(problem, model=model)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         moments = self._moments.get(settings.solver, {})
         parameters, moments = one_pass(problem, self._parameters, moments, settings, seed)
         self._model, self._parameters = model, parameters
         self._moments = {settings.solver: moments}
-        self.labels_ = self._log_proba(samples).argmax(1)
+        self.labels_ = self._labels(samples)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -365,7 +396,7 @@ class GeminiClustering(
         -------
         labels : ndarray of int of shape (n_samples,)
         """
-        return self._log_proba(self._validated(X)).argmax(1)
+        return self._labels(self._validated(X, reset=False))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """p(y|x) of each sample.
@@ -395,8 +426,9 @@ class GeminiClustering(
         log_proba : ndarray of shape (n_samples, n_clusters_)
             In the dtype of X.
         """
-        samples = self._validated(X)
-        return self._log_proba(samples).astype(samples.dtype, copy=False)
+        samples = self._validated(X, reset=False)
+        log_proba = self._of_chunks(samples, lambda log_proba: log_proba)
+        return log_proba.astype(working_dtype(samples), copy=False)
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """p(y|x) of each sample: the same as `predict_proba`, with named output columns.
@@ -440,13 +472,12 @@ class GeminiClustering(
         score : float
             Greater is better.
         """
-        samples = self._validated(X)
+        samples = self._validated(X, reset=False)
         objective = self._affinity.objective
-        data = self._canonical(samples, sample_weight, objective, affinity)
-        geometry = self._affinity.geometry(data.X, data.weight, data.affinity)
-        mass = to_tensor(data.weight)
-        log_proba = to_tensor(self._log_proba(data.X)[None]).to(mass)
-        return float(evaluate(objective, log_proba, mass, geometry)[0])
+        matrix = check_affinity(affinity, samples, objective)
+        data = canonical(samples, checks.check_sample_weight(sample_weight, samples), matrix)
+        problem = self._problem(data, objective, self._units)
+        return float(problem.value(to_tensor(self._parameters[None], problem.weight.device))[0])
 
     @property
     def module_(self) -> nn.Module:
@@ -456,23 +487,25 @@ class GeminiClustering(
         centre = to_tensor(self._scaling.centre)
         return ClusterLogits(inner, centre, self._scaling.scale, self._units.tolist())
 
-    def _validated(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
-        )
+    def _validated(self, X: Any, **settings: Any) -> Any:
+        """X as it is, if it is numeric: chunks of it are converted when they are used."""
+        if not settings.get("reset", True):
+            check_is_fitted(self)
+        if isinstance(X, Tensor):
+            X = X.detach().cpu().numpy()
+        return validate_data(self, X, accept_sparse="csr", dtype="numeric", **settings)
 
-    def _log_proba(self, X: Any) -> NDArray[Any]:
-        """log p(y|x) as the fitted model computes it, in the dtype of its parameters."""
-        if sp.issparse(X) and self._scaling.centre.any():
-            # Trained on dense samples, which were centred: take sparse ones a few at a time.
-            size = max(1, CHUNK // X.shape[1])
-            starts = range(0, X.shape[0], size)
-            return np.concatenate([self._log_proba(X[i : i + size].toarray()) for i in starts])
+    def _labels(self, X: Any) -> NDArray[Any]:
+        """The most probable cluster of each row."""
+        return self._of_chunks(X, lambda log_proba: log_proba.argmax(-1))
+
+    def _of_chunks(self, X: Any, then: Callable[[Tensor], Tensor]) -> NDArray[Any]:
+        """What `then` makes of log p(y|x) of some rows at a time."""
         device = checks.resolve_device(self.device)
-        inputs = Samples(self._scaling(X.astype(self._parameters.dtype, copy=False)), device)
-        parameters = to_tensor(self._parameters, device)[None]
-        return log_probabilities(self._model, parameters, inputs, self._units)[0].cpu().numpy()
+        inputs = Samples(X, device, self._scaling)
+        parameters = to_tensor(self._parameters[None], device)
+        result = log_probabilities(self._model, parameters, inputs, self._units, then)
+        return result[0].cpu().numpy()
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 from gemclust.kernels import SHIFT_FREE, Kernel, Nystroem, takes_matrices
 from gemclust.messages import warn
 from gemclust.objectives import Objective
-from gemclust.samples import Samples, Scaling, to_tensor
+from gemclust.samples import Samples, Scaling, in_working_precision, to_tensor, working_dtype
 
 MAX_MATRIX_BYTES = 2 * 2**30
 """No kernel or distance matrix larger than this is computed."""
@@ -26,8 +27,17 @@ MAX_MATRIX_BYTES = 2 * 2**30
 EXACT_KERNEL_SAMPLES = 5_000
 AUTO_COMPONENTS = 500
 
+KEPT_FEATURES = 2**26
+"""Features of at most so many numbers are computed once and kept, more anew for each batch."""
+
+EXACT_TRANSPORT_SAMPLES = 6_000
+"""Up to so many samples, all distances are computed at once; of more, those within a batch."""
+
 # Distances that grow with X and do not change when it is shifted.
 _LENGTHS = ("euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "geodesic")
+
+# They obey the triangle inequality.
+_METRICS = (*_LENGTHS, "minkowski", "seuclidean", "hamming", "canberra", "jaccard")
 
 
 @dataclass(frozen=True)
@@ -37,25 +47,40 @@ class Geometry:
     Parameters
     ----------
     features : Samples, optional
-        A feature map of the kernel.
+        A feature map of the kernel, or the rows of X themselves.
     matrix : tensor of shape (n_samples, n_samples), optional
         Kernel or distances.
+    distances : callable, optional
+        From features to the distances between them, for samples too many for a matrix of all.
     unit : float
         What a norm or a distance of 1 is worth in the units of X. Everything is held near 1, so
         that neither very large nor very small X overflow.
+    triangle : bool
+        Whether the distances are known to obey the triangle inequality.
     """
 
     features: Samples | None = None
     matrix: Tensor | None = None
+    distances: Callable[[Any], Tensor] | None = None
     unit: float = 1.0
+    triangle: bool = False
 
     def take(self, rows: NDArray[Any] | slice | None = None) -> dict[str, Any]:
-        """Features and matrix of the given rows, or of all, as `Batch` takes them."""
+        """Features and matrix of the given samples, or of all, as `Batch` takes them."""
+        if self.distances is not None and self.features is not None:
+            part = self.features.take(rows)
+            return {"features": None, "matrix": self.distances(part.cpu().numpy())}
         features = None if self.features is None else self.features.take(rows)
         matrix = self.matrix
         if matrix is not None and rows is not None:
             matrix = matrix[rows][:, rows]
         return {"features": features, "matrix": matrix}
+
+    def subset(self, rows: NDArray[Any]) -> Geometry:
+        """That of some of the samples."""
+        features = None if self.features is None else self.features.subset(rows)
+        matrix = None if self.matrix is None else self.matrix[rows][:, rows]
+        return replace(self, features=features, matrix=matrix)
 
 
 class Affinity:
@@ -73,6 +98,8 @@ class Affinity:
         Kernel or distances given by the user.
     scaling : Scaling, optional
         Centre and scale of X, where the caller has them already.
+    n_total : int, optional
+        Number of samples of which X are some.
     """
 
     def __init__(
@@ -82,19 +109,25 @@ class Affinity:
         weight: NDArray[Any],
         precomputed: Any = None,
         scaling: Scaling | None = None,
+        n_total: int | None = None,
     ) -> None:
         self.objective = objective
         self.scaling = scaling or Scaling(X, weight)
         self.given = precomputed is not None
         self.kernel: Kernel | None = None
-        self.map: Nystroem | None = None
+        self.map: FeatureMap | None = None
         if objective.affinity != "kernel" or self.given:
             return
-        space, unit = self._space(X, self.scaling(X) if self._shift_free else None)
-        self.kernel = Kernel(objective, space, weight, unit)
-        components = self._n_components(X.shape[0])
-        if components is not None and self.kernel.kernel not in ("linear", "cosine"):
-            self.map = Nystroem(self.kernel, space, components, objective.random_state)
+        space = self._space(X)
+        self.kernel = Kernel(objective, space, weight, self.scaling.scale)
+        name = self.kernel.kernel
+        if name == "cosine":
+            self.map = FeatureMap(CosineMap(X), X, weight)
+        components = self._n_components(n_total or X.shape[0])
+        if components is not None and name not in ("linear", "cosine"):
+            components = min(components, X.shape[0])
+            nystroem = Nystroem(self.kernel, space, components, objective.random_state)
+            self.map = FeatureMap(nystroem, space, weight)
 
     @property
     def _shift_free(self) -> bool:
@@ -105,11 +138,9 @@ class Affinity:
         kernel = getattr(self.objective, "kernel", "linear")
         return isinstance(kernel, str) and (kernel == "linear" or kernel in SHIFT_FREE)
 
-    def _space(self, X: Any, inputs: Any) -> tuple[Any, float]:
-        """The rows that are compared, and what their unit is worth in the units of X."""
-        if self._shift_free:
-            return inputs, self.scaling.scale
-        return X, 1.0
+    def _space(self, X: Any) -> Any:
+        """The rows that are compared."""
+        return self.scaling(X) if self._shift_free else in_working_precision(X)
 
     def _n_components(self, n_samples: int) -> int | None:
         components = getattr(self.objective, "n_components", "auto")
@@ -119,7 +150,7 @@ class Affinity:
             return None
         if not isinstance(components, int | np.integer) or components < 1:
             raise ValueError(f"n_components={components!r} must be 'auto', None or at least 1.")
-        return min(int(components), n_samples)
+        return int(components)
 
     def geometry(
         self,
@@ -131,9 +162,11 @@ class Affinity:
     ) -> Geometry:
         """What the objective needs to know of X.
 
-        `inputs` are the rows in the units of the model, where the caller has them already.
+        `inputs` are the samples in the units of the model, where the caller has them already;
+        they say which rows of X the samples are.
         """
-        if self.objective.affinity is None:
+        kind = self.objective.affinity
+        if kind is None:
             return Geometry()
         if self.given and precomputed is None:
             raise ValueError(
@@ -141,45 +174,134 @@ class Affinity:
                 "`partial_fit` takes none, give the objective a function as its kernel or metric."
             )
         if precomputed is not None:
-            if self.objective.affinity == "kernel":
+            if kind == "kernel":
                 return _kernel_geometry(precomputed, weight, device)
             return _distance_geometry(precomputed, 1.0, device)
-        if self._shift_free and inputs is None:
-            inputs = Samples(self.scaling(X), device)
-        space, unit = self._space(X, inputs.array if inputs is not None else None)
-        if self.objective.affinity == "distance":
-            return self._distance_geometry(space, unit, device)
-        assert self.kernel is not None
-        if self.kernel.kernel == "linear":
-            return Geometry(features=inputs, unit=unit)
-        if self.kernel.kernel == "cosine":
-            return _feature_geometry(normalize(X * _power_of_two(X)), weight, device)
+        if inputs is None:
+            inputs = Samples(X, device, self.scaling)
+        if kind == "distance":
+            return self._distance_geometry(X, inputs)
+        if kind == "features" or self._is_linear:
+            return Geometry(features=inputs, unit=self.scaling.scale)
         if self.map is not None:
-            return _feature_geometry(self.map(space), weight, device)
-        _check_memory(X, "n_components=500, or the linear kernel")
-        matrix = _check_matrix(self.kernel(space, space), X, "kernel")
+            transform = compose(self.map, self._space)
+            width, unit = self.map.width, self.map.unit
+            features = Samples(X, device, transform, inputs.rows, width, keep=KEPT_FEATURES)
+            return Geometry(features=features, unit=unit)
+        assert self.kernel is not None
+        _check_memory(len(inputs), inputs.array.dtype, "n_components=500, or the linear kernel")
+        space = self._space(_rows(X, inputs.rows))
+        matrix = _check_matrix(self.kernel(space, space), space, "kernel")
         return _kernel_geometry(matrix, weight, device)
 
-    def _distance_geometry(self, X: Any, unit: float, device: Any) -> Geometry:
-        _check_memory(X, "an MMD objective, or a subsample of X")
+    @property
+    def _is_linear(self) -> bool:
+        return self.kernel is not None and self.kernel.kernel == "linear"
+
+    def _distance_geometry(self, X: Any, inputs: Samples) -> Geometry:
         metric = getattr(self.objective, "metric", "euclidean")
+        unit = self.scaling.scale if self._shift_free else 1.0
         if isinstance(metric, str) and metric == "geodesic":
+            _check_memory(len(inputs), inputs.array.dtype, "another metric, or a subsample of X")
             neighbors, weighted = self.objective.n_neighbors, self.objective.weighted
-            matrix = geodesic_distances(X, neighbors, weighted)
-            return _distance_geometry(matrix, unit if weighted else 1.0, device)
+            matrix = geodesic_distances(inputs.array, neighbors, weighted)
+            unit = unit if weighted else 1.0
+            return _distance_geometry(matrix, unit, inputs.device, triangle=True)
         if not callable(metric) and metric not in _known_metrics():
             raise ValueError(
                 f"metric={metric!r} is unknown; use one of {', '.join(_known_metrics())}, "
                 "'precomputed' or a function."
             )
-        if callable(metric) and takes_matrices(metric, X):
-            matrix = metric(X, X)
-        elif callable(metric):
-            # scikit-learn would mirror one half and hide that a function is not symmetric.
-            matrix = pairwise_distances(X, X.copy(), metric=metric)
-        else:
-            matrix = pairwise_distances(X, metric=metric)
-        return _distance_geometry(_check_matrix(matrix, X, "distance"), unit, device)
+        triangle = isinstance(metric, str) and metric in _METRICS
+        if len(inputs) > EXACT_TRANSPORT_SAMPLES:
+            samples = (
+                inputs
+                if self._shift_free
+                else Samples(X, inputs.device, in_working_precision, inputs.rows)
+            )
+            some = self._space(X[: min(1_000, X.shape[0])])
+            largest = float(_distances(metric, some).max()) or 1.0
+
+            def distances(features: Any) -> Tensor:
+                _check_memory(len(features), features.dtype, "a smaller batch_size")
+                matrix = _distances(metric, features)
+                return to_tensor(matrix / matrix.dtype.type(largest), inputs.device)
+
+            return Geometry(samples, None, distances, largest * unit, triangle)
+        space = self._space(_rows(X, inputs.rows))
+        return _distance_geometry(_distances(metric, space), unit, inputs.device, triangle)
+
+
+def _distances(metric: Any, X: Any) -> NDArray[Any]:
+    """Those between all pairs of rows, by a metric's name or by a user's function."""
+    if callable(metric) and takes_matrices(metric, X):
+        matrix = metric(X, X)
+    elif callable(metric):
+        # scikit-learn would mirror one half and hide that a function is not symmetric.
+        matrix = pairwise_distances(X, X.copy(), metric=metric)
+    else:
+        matrix = pairwise_distances(X, metric=metric)
+    return _check_matrix(matrix, X, "distance")
+
+
+class FeatureMap:
+    """A feature map around its mean and near 1, as it is over the samples that it is fitted to.
+
+    Parameters
+    ----------
+    function : callable
+        From rows to their features.
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        The samples.
+    weight : ndarray of shape (n_samples,)
+        Sample weights.
+    """
+
+    def __init__(self, function: Any, X: Any, weight: NDArray[Any]) -> None:
+        self.function = function
+        features = function(X)
+        self.width = int(features.shape[1])
+        self.mean = None
+        if not sp.issparse(features):
+            self.mean = np.average(features, axis=0, weights=weight).astype(features.dtype)
+            features = features - self.mean
+        self.unit = float(abs(features).max()) or 1.0
+
+    def __call__(self, X: Any) -> Any:
+        """Features of the rows; sparse ones are not centred."""
+        features = self.function(X)
+        if self.mean is not None:
+            features = (features.toarray() if sp.issparse(features) else features) - self.mean
+        return features * features.dtype.type(1 / self.unit)
+
+
+class CosineMap:
+    """Rows divided by their norms.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Rows of the magnitude that is to be expected.
+    """
+
+    def __init__(self, X: Any) -> None:
+        largest = float(abs(X).max()) or 1.0
+        # A power of two rounds nothing.
+        self.factor = 2.0 ** -np.round(np.log2(largest))
+
+    def __call__(self, X: Any) -> Any:
+        """The normalised rows."""
+        dtype = working_dtype(X)
+        return normalize(X.astype(dtype, copy=False) * dtype(self.factor))
+
+
+def compose(last: Callable[[Any], Any], first: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function that applies the second, then the first."""
+    return lambda X: last(first(X))
+
+
+def _rows(X: Any, rows: NDArray[Any] | None) -> Any:
+    return X if rows is None else X[rows]
 
 
 def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> NDArray[Any]:
@@ -320,20 +442,6 @@ _SCIPY_METRICS = (
 )
 
 
-def _power_of_two(X: Any) -> Any:
-    """A factor that brings the largest entry near 1 and rounds nothing."""
-    largest = float(abs(X).max()) or 1.0
-    return X.dtype.type(2.0 ** -np.round(np.log2(largest)))
-
-
-def _feature_geometry(features: Any, weight: NDArray[Any], device: Any) -> Geometry:
-    """Features around their mean; sparse ones stay where they are."""
-    if not sp.issparse(features):
-        features = features - np.average(features, axis=0, weights=weight).astype(features.dtype)
-    unit = float(abs(features).max()) or 1.0
-    return Geometry(Samples(features * features.dtype.type(1 / unit), device), unit=unit)
-
-
 def _kernel_geometry(matrix: NDArray[Any], weight: NDArray[Any], device: Any) -> Geometry:
     # Centring changes no MMD; in float32 it saves the digits that a large mean would take.
     share = weight.astype(np.float64) / weight.sum(dtype=np.float64)
@@ -344,16 +452,18 @@ def _kernel_geometry(matrix: NDArray[Any], weight: NDArray[Any], device: Any) ->
     return Geometry(matrix=tensor, unit=float(np.sqrt(unit)))
 
 
-def _distance_geometry(matrix: NDArray[Any], scale: float, device: Any) -> Geometry:
+def _distance_geometry(
+    matrix: NDArray[Any], scale: float, device: Any, triangle: bool = False
+) -> Geometry:
     unit = float(matrix.max()) or 1.0
     tensor = to_tensor(matrix / matrix.dtype.type(unit), device)
-    return Geometry(matrix=tensor, unit=unit * scale)
+    return Geometry(matrix=tensor, unit=unit * scale, triangle=triangle)
 
 
-def _check_memory(X: Any, remedy: str) -> None:
-    needed = X.shape[0] ** 2 * X.dtype.itemsize
+def _check_memory(n_samples: int, dtype: np.dtype[Any], remedy: str) -> None:
+    needed = n_samples**2 * dtype.itemsize
     if needed > MAX_MATRIX_BYTES:
         raise ValueError(
-            f"A matrix of {X.shape[0]} x {X.shape[0]} pairs would take {needed / 2**30:.1f} GiB, "
+            f"A matrix of {n_samples} x {n_samples} pairs would take {needed / 2**30:.1f} GiB, "
             f"more than the bound of {MAX_MATRIX_BYTES / 2**30:.0f} GiB. Use {remedy}."
         )

@@ -15,6 +15,9 @@ CURVATURE = 0.9
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(parameters of some problems, which problems) -> their losses and gradients."""
 
+Curvature = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Last steps, changes of the gradient, their inverse products, and the scale of the next step."""
+
 
 class LBFGS:
     """Minimises a loss for each row of `parameters`; rows never influence one another.
@@ -30,19 +33,31 @@ class LBFGS:
         ``evaluate(parameters, which)`` returns losses (n,) and gradients (n, n_parameters).
     parameters : tensor of shape (n_problems, n_parameters)
         Where to start.
+    curvature : Curvature, optional
+        What is known of losses much like these.
     """
 
-    def __init__(self, evaluate: Evaluate, parameters: Tensor) -> None:
+    def __init__(
+        self, evaluate: Evaluate, parameters: Tensor, curvature: Curvature | None = None
+    ) -> None:
         self.evaluate = evaluate
         self.parameters = parameters.clone()
         everything = torch.arange(len(parameters), device=parameters.device)
         self.loss, self.gradient = evaluate(self.parameters, everything)
-        rows, size = parameters.shape
-        self.steps = parameters.new_zeros(MEMORY, rows, size)
-        self.changes = parameters.new_zeros(MEMORY, rows, size)
-        # 0 marks an entry without a pair: it then adds nothing to the direction.
-        self.inverse_products = parameters.new_zeros(MEMORY, rows)
-        self.scale = self._first_scale()
+        if curvature is None:
+            rows, size = parameters.shape
+            self.steps = parameters.new_zeros(MEMORY, rows, size)
+            self.changes = parameters.new_zeros(MEMORY, rows, size)
+            # 0 marks an entry without a pair: it then adds nothing to the direction.
+            self.inverse_products = parameters.new_zeros(MEMORY, rows)
+            self.scale = self._first_scale()
+        else:
+            self.steps, self.changes, self.inverse_products, self.scale = curvature
+
+    def curvature(self, which: Tensor) -> Curvature:
+        """What the steps of these problems have shown of the second derivatives."""
+        memory = (self.steps[:, which], self.changes[:, which], self.inverse_products[:, which])
+        return *memory, self.scale[which]
 
     def _first_scale(self) -> Tensor:
         norm = self.gradient.norm(dim=1)

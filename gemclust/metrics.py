@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
+from gemclust.distributed import ALONE
 from gemclust.geometry import Affinity, check_affinity
 from gemclust.objectives import Objective, get_objective
 from gemclust.parameters import check_sample_weight
 from gemclust.problem import evaluate
-from gemclust.samples import canonical, to_tensor
+from gemclust.samples import to_tensor, working_dtype
+from gemclust.shards import Shard
 
 __all__ = ["gemini_score"]
 
@@ -73,14 +75,16 @@ def gemini_score(
     weight = check_sample_weight(sample_weight, samples)
     matrix = check_affinity(affinity, samples, objective)
     proba = _as_probabilities(probabilities_or_labels, samples)
-    data = canonical(samples, weight, matrix)
-    fitted = Affinity(objective, data.X, data.weight, data.affinity)
+    shard = Shard(samples, weight, matrix, ALONE)
+    data, pilot = shard.data, shard.pilot
+    fitted = Affinity(objective, pilot.X, pilot.weight, pilot.affinity, n_total=len(data))
     geometry = fitted.geometry(data.X, data.weight, data.affinity)
-    counted = data.position >= 0
+    counted = weight > 0
+    if data.position is not None:
+        geometry = geometry.subset(data.position[counted])
     with np.errstate(divide="ignore"):
         log_proba = to_tensor(np.log(proba[counted])[None])
-    mass = to_tensor(weight[counted])
-    return float(evaluate(objective, log_proba, mass, geometry, data.position[counted])[0])
+    return float(evaluate(objective, log_proba, to_tensor(weight[counted]), geometry)[0])
 
 
 def _as_probabilities(given: Any, X: Any) -> NDArray[Any]:
@@ -92,8 +96,8 @@ def _as_probabilities(given: Any, X: Any) -> NDArray[Any]:
         )
     if given.ndim == 1:
         clusters, labels = np.unique(given, return_inverse=True)
-        return np.eye(len(clusters), dtype=X.dtype)[labels]
-    proba = given.astype(X.dtype)
+        return np.eye(len(clusters), dtype=working_dtype(X))[labels]
+    proba = given.astype(working_dtype(X))
     sums = proba.sum(1)
     if not np.isfinite(proba).all() or (proba < 0).any() or np.abs(sums - 1).max() > 1e-3:
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -47,6 +47,9 @@ class Model(Protocol):
 
     def penalty(self, parameters: Tensor) -> Tensor:
         """Sum of squared weights (not biases) of each restart."""
+
+    def chance(self) -> Callable[[], None]:
+        """A function that lets the model draw from now on what it draws after each other call."""
 
 
 class Perceptron:
@@ -112,6 +115,10 @@ class Perceptron:
     def penalty(self, parameters: Tensor) -> Tensor:
         """Sum of squared weights (not biases) of each restart."""
         return torch.stack([w.square().sum((1, 2)) for w, _ in self.layers(parameters)]).sum(0)
+
+    def chance(self) -> Callable[[], None]:
+        """Nothing is drawn."""
+        return lambda: None
 
     def module(self, parameters: Tensor) -> nn.Module:
         """One restart as a torch module from the scaled input to all logits."""
@@ -217,6 +224,11 @@ class ModuleModel:
         weights = [named[name] for name, shape in self._shapes.items() if len(shape) > 1]
         total = parameters.new_zeros(len(parameters))
         return sum((w.flatten(1).square().sum(1) for w in weights), total)
+
+    def chance(self) -> Callable[[], None]:
+        """A function that repeats what dropout draws, on the same chunks in the same order."""
+        seed = int(torch.randint(2**31, ()))
+        return lambda: cast(None, torch.manual_seed(seed))
 
     def module(self, parameters: Tensor) -> nn.Module:
         """One restart as a torch module from the scaled input to all logits."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gemclust.distributed import Processes
+from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
 from gemclust.models import ACTIVATIONS, ModuleModel, Perceptron
 from gemclust.objectives import Objective, get_objective
-from gemclust.samples import to_tensor
+from gemclust.samples import to_tensor, working_dtype
 from gemclust.training import Settings
 
 if TYPE_CHECKING:
@@ -27,8 +31,13 @@ TRANSPORT_SAMPLES = 500
 TRANSPORT_BATCH = 200
 BATCH = 1_000
 RESTARTS = 10
+FIRST_SAMPLES = 2_500
+GROWTH = 8
 TRANSPORT_RESTARTS = 3
 
+
+# Parameters in which processes that fit together may differ.
+_OWN = ("random_state", "verbose")
 
 Rule = Callable[[Any], bool]
 
@@ -104,11 +113,11 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
     return get_objective(estimator.objective)
 
 
-def check_n_clusters(estimator: GeminiClustering, X: Any) -> None:
+def check_n_clusters(estimator: GeminiClustering, n_samples: int) -> None:
     """An integer number of clusters must not exceed the number of samples."""
-    if estimator.n_clusters != "auto" and X.shape[0] < int(estimator.n_clusters):
+    if estimator.n_clusters != "auto" and n_samples < int(estimator.n_clusters):
         raise ValueError(
-            f"n_samples={X.shape[0]} should be >= n_clusters={estimator.n_clusters}: each cluster "
+            f"n_samples={n_samples} should be >= n_clusters={estimator.n_clusters}: each cluster "
             "needs a sample."
         )
 
@@ -117,8 +126,8 @@ def check_sample_weight(sample_weight: Any, X: Any) -> NDArray[Any]:
     """Sample weights as an array in the dtype of X; ones for None."""
     n_samples = X.shape[0]
     if sample_weight is None:
-        return np.ones(n_samples, dtype=X.dtype)
-    weight = np.asarray(sample_weight, dtype=X.dtype)
+        return np.ones(n_samples, dtype=working_dtype(X))
+    weight = np.asarray(sample_weight, dtype=working_dtype(X))
     if weight.ndim == 0:
         weight = np.full(n_samples, weight)
     if weight.shape != (n_samples,):
@@ -144,18 +153,16 @@ def resolve_device(device: str) -> torch.device:
         raise ValueError(f"device={device!r} cannot be used; try 'auto' or 'cpu'.") from error
 
 
-def resolve_settings(
-    estimator: GeminiClustering, objective: Objective, n_samples: int, n_features: int
-) -> Settings:
+def resolve_settings(estimator: GeminiClustering, objective: Objective, n_samples: int) -> Settings:
     """What the solver and the batch size are on this many samples."""
-    transport = objective.n_stages == 0
+    transport = objective.affinity == "distance"
     few = n_samples <= (TRANSPORT_SAMPLES if transport else FULL_BATCH_SAMPLES)
     solver, batch_size = estimator.solver, estimator.batch_size
     if solver == "auto":
         built_in = isinstance(estimator.model, str)
-        solver = (
-            "lbfgs" if few and built_in and not isinstance(batch_size, int | np.integer) else "adam"
-        )
+        all_at_once = few or objective.n_stages > 0
+        given = isinstance(batch_size, int | np.integer)
+        solver = "lbfgs" if all_at_once and built_in and not given else "adam"
     if batch_size == "auto":
         batch_size = None if few else TRANSPORT_BATCH if transport else BATCH
     learning_rate = estimator.learning_rate
@@ -169,6 +176,49 @@ def resolve_settings(
         tol=float(estimator.tol),
         n_iter_no_change=int(estimator.n_iter_no_change),
     )
+
+
+def level_sizes(n_samples: int, objective: Objective) -> list[int]:
+    """On how many samples to train, one after the other; each at most `GROWTH` times the last."""
+    transport = objective.affinity == "distance"
+    if n_samples <= (EXACT_TRANSPORT_SAMPLES if transport else FULL_BATCH_SAMPLES):
+        return [n_samples]
+    first = TRANSPORT_SAMPLES if transport else FIRST_SAMPLES
+    steps = math.ceil(math.log(n_samples / first) / math.log(GROWTH))
+    return [round(first * (n_samples / first) ** (step / steps)) for step in range(steps + 1)]
+
+
+def check_distributed(
+    objective: Objective, affinity: NDArray[Any] | None, processes: Processes
+) -> None:
+    """Several processes compute means over their shards; an objective must be made of them."""
+    if not processes.several:
+        return
+    if objective.n_stages == 0:
+        raise ValueError(
+            f"{objective} compares all samples with one another and cannot be computed from "
+            "shards; in a process group use an MMD objective or an f-divergence."
+        )
+    nonlinear = getattr(objective, "kernel", "linear") not in ("linear", "cosine")
+    exact = nonlinear and getattr(objective, "n_components", "auto") is None
+    if affinity is not None or exact:
+        raise ValueError(
+            "A matrix of all samples is not possible in a process group: each process has only "
+            "its shard. Use n_components='auto' or an integer, and no `affinity`."
+        )
+
+
+def check_same_everywhere(estimator: GeminiClustering, X: Any, processes: Processes) -> None:
+    """All processes must fit the same model to data of one kind."""
+    given = {name: v for name, v in estimator.get_params().items() if name not in _OWN}
+    seen = f"{X.shape[1]} features of {working_dtype(X).__name__}, {given}"
+    # A function's or module's repr may end with its place in memory.
+    seen = re.sub(r" at 0x[0-9a-f]+", "", seen)
+    for rank, other in enumerate(processes.gather(seen)):
+        if other != seen:
+            raise ValueError(
+                f"Process {rank} has {other}, but process {processes.rank} has {seen}."
+            )
 
 
 def resolve_n_init(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gemclust.distributed import ALONE, Processes, split
 from gemclust.geometry import Geometry
 from gemclust.models import Model
 from gemclust.objectives import Batch, Objective
@@ -16,7 +21,13 @@ from gemclust.samples import Samples
 from gemclust.threads import one_thread_if_small
 
 CHUNK = 2**22
-"""Numbers in one chunk of logits when all samples are predicted."""
+"""Numbers that the model may hold at once: more samples are taken in chunks."""
+
+TRANSPORT_PART = 2_000
+
+Rows = NDArray[Any] | slice | None
+Sweep = Callable[[], Iterable[Batch]]
+"""One visit of all samples, in parts whose weights sum to 1 over all parts and processes."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Problem:
     inputs : Samples
         What the model sees.
     weight : tensor of shape (n_samples,)
-        Sample weights that sum to 1.
+        Sample weights that sum to 1 over all processes.
     geometry : Geometry
         What the objective sees beyond p. Values are in its unit, so that training does not
         depend on the scale of X.
@@ -40,6 +51,8 @@ class Problem:
         Weight of the L2 penalty.
     units : ndarray of int, optional
         The outputs of the model that count; all by default.
+    processes : Processes
+        Those that hold a shard of the samples each.
     """
 
     model: Model
@@ -49,26 +62,172 @@ class Problem:
     objective: Objective
     alpha: float = 0.0
     units: NDArray[Any] | None = None
+    processes: Processes = ALONE
+    memory: dict[str, Any] = field(default_factory=dict, repr=False)
+    sizes: list[int] = field(init=False)
 
-    def loss(self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None) -> Tensor:
-        """Minus the penalised objective of each restart, on the given rows or all."""
-        logits = self.model.logits(parameters, self.inputs.take(rows), training=True)
-        if self.units is not None:
-            logits = logits[..., self.units]
-        value = self.objective.evaluate(self.batch(logits.log_softmax(-1), rows))
-        if self.alpha:
-            value = value - self.alpha * self.model.penalty(parameters)
-        return -value
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", self.processes.gather(len(self.inputs)))
+
+    def __len__(self) -> int:
+        """Number of samples of all processes."""
+        return sum(self.sizes)
 
     @property
     def unit(self) -> float:
         """What a value of 1 is worth in the units of X."""
         return self.geometry.unit**self.objective.homogeneity
 
-    def batch(self, log_proba: Tensor, rows: NDArray[Any] | None = None) -> Batch:
-        """The samples as the objective sees them, in the unit of the geometry."""
+    def subset(self, rows: NDArray[Any]) -> Problem:
+        """The same on some of the samples, numbered through all processes."""
+        rows = self._own(rows)
+        weight = self.weight[rows]
+        (mass,) = self.processes.sum([weight.sum()])
+        geometry = self.geometry.subset(rows)
+        inputs = self.inputs.subset(rows)
+        if self.geometry.features is self.inputs:
+            geometry = replace(geometry, features=inputs)
+        return replace(self, inputs=inputs, weight=weight / mass, geometry=geometry)
+
+    def loss_and_gradient(
+        self,
+        parameters: Tensor,
+        which: Tensor,
+        rows: NDArray[Any] | None = None,
+        running: RunningMeans | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Minus the penalised objective of each restart on the given samples or all, and gradient.
+
+        Samples that do not fit in one chunk, or lie in several processes, are visited twice: for
+        the means of which the objective is a function, and for the gradient, which is exact.
+        """
+        leaf = parameters.detach().requires_grad_()
+        parts, mass = self._parts(rows, len(parameters))
+        if len(parts) == 1 and not self.processes.several:
+            batch = self.batch(leaf, parts[0], mass)
+            if running is None:
+                value = self.objective.evaluate(batch)
+            else:
+                value = self.objective.value(*running.means(self.objective, batch))
+        elif self.by_means:
+            value = self._by_means(leaf, parts, mass, running)
+        else:
+            value = self._by_log_proba(leaf, rows, parts, mass)
+        if self.alpha:
+            value = value - self.alpha * self.model.penalty(leaf)
+        (gradient,) = torch.autograd.grad(-value.sum(), leaf)
+        return -value.detach(), gradient
+
+    @property
+    def by_means(self) -> bool:
+        """Whether the objective is a function of means over the samples, here."""
+        return self.objective.n_stages > 0 and self.geometry.matrix is None
+
+    def log_proba(self, parameters: Tensor, rows: Rows = None, training: bool = False) -> Tensor:
+        """log p(y|x) of the given samples, of shape (n_restarts, n_samples, n_units)."""
+        logits = self.model.logits(parameters, self.inputs.take(rows), training)
+        return (logits if self.units is None else logits[..., self.units]).log_softmax(-1)
+
+    def batch(self, parameters: Tensor, rows: Rows = None, mass: float | Tensor = 1.0) -> Batch:
+        """The samples as the objective sees them in training, in the unit of the geometry."""
+        return self._as_batch(self.log_proba(parameters, rows, training=True), rows, mass)
+
+    def _as_batch(self, log_proba: Tensor, rows: Rows, mass: float | Tensor) -> Batch:
         weight = self.weight if rows is None else self.weight[rows]
-        return Batch(log_proba, weight / weight.sum(), **self.geometry.take(rows))
+        return Batch(log_proba, weight / mass, **self.geometry.take(rows))
+
+    def _by_means(
+        self, leaf: Tensor, parts: list[Rows], mass: float | Tensor, running: RunningMeans | None
+    ) -> Tensor:
+        repeat_chance = self.model.chance()
+
+        def sweep(parameters: Tensor) -> Iterator[Batch]:
+            repeat_chance()
+            return (self.batch(parameters, part, mass) for part in parts)
+
+        values_only = partial(sweep, leaf.detach())
+        with torch.no_grad():
+            means = stages(self.objective, values_only, self.processes, running)
+        value, adjoints = adjoint(self.objective, means, values_only, self.processes)
+        surrogates = (project(self.objective, batch, means, adjoints) for batch in sweep(leaf))
+        return self._with_gradient(value, leaf, surrogates)
+
+    def _by_log_proba(
+        self, leaf: Tensor, rows: Rows, parts: list[Rows], mass: float | Tensor
+    ) -> Tensor:
+        """For an objective that needs all samples at once: the model alone goes in chunks."""
+        repeat_chance = self.model.chance()
+
+        def sweep(parameters: Tensor) -> Iterator[Tensor]:
+            repeat_chance()
+            return (self.log_proba(parameters, part, training=True) for part in parts)
+
+        with torch.no_grad():
+            chunks = list(sweep(leaf))
+        log_proba = torch.cat(chunks, dim=1).requires_grad_()
+        value = self.objective.evaluate(self._as_batch(log_proba, rows, mass))
+        (gradient,) = torch.autograd.grad(value.sum(), log_proba)
+        gradients = gradient.split([chunk.shape[1] for chunk in chunks], dim=1)
+        surrogates = (
+            (part * gradient).sum() for part, gradient in zip(sweep(leaf), gradients, strict=True)
+        )
+        return self._with_gradient(value, leaf, surrogates)
+
+    def _with_gradient(self, value: Tensor, leaf: Tensor, surrogates: Iterator[Tensor]) -> Tensor:
+        """A function of the parameters with this value and the sum of these gradients."""
+        gradient = torch.zeros_like(leaf)
+        for surrogate in surrogates:
+            gradient += torch.autograd.grad(surrogate, leaf)[0]
+        (gradient,) = self.processes.sum([gradient])
+        return value.detach().to(leaf) + ((leaf - leaf.detach()) * gradient).sum(1)
+
+    def survey(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Which units win a sample, and the proportions of all, for each restart."""
+        n_units = self.model.n_units if self.units is None else len(self.units)
+        winners = self.weight.new_zeros(len(parameters), n_units)
+        proportions = torch.zeros_like(winners, dtype=torch.float64)
+        with torch.no_grad(), self._few_threads(parameters):
+            for part in self._parts(None, len(parameters))[0]:
+                log_proba = self.log_proba(parameters, part)
+                weight = self.weight if part is None else self.weight[part]
+                winners.scatter_(1, log_proba.argmax(-1), 1.0)
+                proportions += weight @ log_proba.exp()
+        winners, proportions = self.processes.sum([winners.double(), proportions])
+        return winners > 0, proportions
+
+    def value(self, parameters: Tensor) -> NDArray[Any]:
+        """The GEMINI of each restart in the units of X."""
+        size = chunk_size(self.model, self.inputs, len(parameters))
+        with self._few_threads(parameters):
+            return gemini(
+                self.objective,
+                self.geometry,
+                self.weight,
+                lambda rows: self.log_proba(parameters, rows),
+                size,
+                self.processes,
+            )
+
+    def _few_threads(self, parameters: Tensor) -> AbstractContextManager[None]:
+        return one_thread_if_small(len(self.inputs) * parameters.numel())
+
+    def _own(self, rows: NDArray[Any]) -> NDArray[Any]:
+        if not self.processes.several:
+            return rows
+        return split(rows, self.sizes, self.processes.rank)
+
+    def _parts(
+        self, rows: NDArray[Any] | None, n_restarts: int
+    ) -> tuple[list[Rows], float | Tensor]:
+        """Chunks of the given samples, and the weight of them all."""
+        size = chunk_size(self.model, self.inputs, n_restarts)
+        if rows is None:
+            return chunks(len(self.inputs), size), 1.0
+        rows = self._own(rows)
+        (mass,) = self.processes.sum([self.weight[rows].sum()])
+        if len(rows) <= size:
+            return [rows], mass
+        return [rows[i : i + size] for i in range(0, len(rows), size)], mass
 
 
 @dataclass(frozen=True)
@@ -86,39 +245,196 @@ class Imitation:
     weight: Tensor
     target: Tensor
 
-    def loss(self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None) -> Tensor:
-        """Cross-entropy of each restart, on the given rows or all."""
-        log_proba = self.model.logits(parameters, self.inputs.take(rows), training=True)
-        log_proba = log_proba.log_softmax(-1)
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.inputs)
+
+    def loss_and_gradient(
+        self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of each restart on the given samples or all, and its gradient."""
+        leaf = parameters.detach().requires_grad_()
+        log_proba = self.model.logits(leaf, self.inputs.take(rows), training=True).log_softmax(-1)
         weight = self.weight if rows is None else self.weight[rows]
         target = self.target[which] if rows is None else self.target[which][:, rows]
-        return -torch.einsum("n,rnk,rnk->r", weight / weight.sum(), target, log_proba)
+        loss = -torch.einsum("n,rnk,rnk->r", weight / weight.sum(), target, log_proba)
+        return loss.detach(), torch.autograd.grad(loss.sum(), leaf)[0]
 
 
-def log_probabilities(
-    model: Model, parameters: Tensor, inputs: Samples, units: NDArray[Any] | None = None
-) -> Tensor:
-    """log p(y|x) of all samples, of shape (n_restarts, n_samples, n_units), in chunks."""
-    size = max(1, CHUNK // (len(parameters) * model.width))
-    parts = []
-    with torch.no_grad(), one_thread_if_small(len(inputs) * parameters.numel()):
-        for start in range(0, len(inputs), size):
-            whole = size >= len(inputs)
-            logits = model.logits(
-                parameters, inputs.take(None if whole else slice(start, start + size))
-            )
-            parts.append((logits if units is None else logits[..., units]).log_softmax(-1))
-    return torch.cat(parts, dim=1)
+class RunningMeans:
+    """Means over the last mini-batches: those of one batch alone bias the objective upwards.
+
+    Each stage's mean moves towards that of the batch by a share; gradients flow through the batch
+    as if it were the whole.
+
+    Parameters
+    ----------
+    share : float
+        Weight of the newest batch.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.kept: dict[int, tuple[Tensor, ...]] = {}
+
+    def means(self, objective: Objective, batch: Batch) -> list[Tensor]:
+        """Those of all stages, on this batch."""
+        means: list[Tensor] = []
+        for stage in range(objective.n_stages):
+            means += self.blend(stage, objective.means(batch, *means))
+        return means
+
+    def blend(self, stage: int, means: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The running means, with the gradient of the given ones."""
+        new = [mean.detach() for mean in means]
+        old = self.kept.get(stage, new)
+        kept = tuple(a + self.share * (b - a) for a, b in zip(old, new, strict=True))
+        self.kept[stage] = kept
+        return tuple(m + (k - n) for m, k, n in zip(means, kept, new, strict=True))
+
+
+def chunk_size(model: Model, inputs: Samples, n_restarts: int) -> int:
+    """How many samples make a chunk."""
+    return max(1, CHUNK // (n_restarts * model.width + inputs.width))
+
+
+def chunks(n_samples: int, size: int) -> list[Rows]:
+    """Slices of at most that size; None, which is all, if one is enough."""
+    if n_samples <= size:
+        return [None]
+    return [slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size)]
+
+
+def gemini(
+    objective: Objective,
+    geometry: Geometry,
+    weight: Tensor,
+    log_proba: Callable[[Rows], Tensor],
+    size: int,
+    processes: Processes = ALONE,
+) -> NDArray[Any]:
+    """The GEMINI of each restart in the units of X, from log p(y|x) of at most `size` rows a time.
+
+    Of an objective that compares all samples, and of more than a matrix of all distances is made
+    for, it is the mean over random parts of `TRANSPORT_PART` samples.
+    """
+
+    def batch(rows: Rows, mass: float | Tensor = 1.0) -> Batch:
+        share = (weight if rows is None else weight[rows]) / mass
+        return Batch(log_proba(rows), share, **geometry.take(rows), unit=geometry.unit)
+
+    with torch.no_grad():
+        parts = chunks(len(weight), size)
+        if geometry.distances is not None:
+            order = np.random.RandomState(0).permutation(len(weight))
+            total = torch.zeros((), device=weight.device)
+            for rows in np.array_split(order, -(-len(weight) // TRANSPORT_PART)):
+                mass = weight[rows].sum()
+                total = total + mass * objective.evaluate(batch(np.sort(rows), mass))
+        elif not objective.n_stages or geometry.matrix is not None:
+            whole = torch.cat([log_proba(part) for part in parts], dim=1)
+            total = objective.evaluate(Batch(whole, weight, **geometry.take(), unit=geometry.unit))
+        elif len(parts) == 1 and not processes.several:
+            total = objective.evaluate(batch(None))
+        else:
+            means = stages(objective, lambda: map(batch, parts), processes)
+            flat = [mean for stage in means for mean in stage]
+            total = geometry.unit**objective.homogeneity * objective.value(*flat)
+        return total.cpu().numpy()
 
 
 def evaluate(
-    objective: Objective,
-    log_proba: Tensor,
-    weight: Tensor,
-    geometry: Geometry,
-    rows: NDArray[Any] | None = None,
+    objective: Objective, log_proba: Tensor, weight: Tensor, geometry: Geometry
 ) -> NDArray[Any]:
-    """The GEMINI of each restart in the units of X; `rows` says where samples are in geometry."""
-    batch = Batch(log_proba, weight / weight.sum(), **geometry.take(rows), unit=geometry.unit)
-    with torch.no_grad():
-        return objective.evaluate(batch).cpu().numpy()
+    """The GEMINI in the units of X of log p(y|x) that is at hand for all samples."""
+    size = max(1, CHUNK // log_proba[:, :1].numel())
+    return gemini(
+        objective,
+        geometry,
+        weight / weight.sum(),
+        lambda rows: log_proba if rows is None else log_proba[:, rows],
+        size,
+    )
+
+
+def log_probabilities(
+    model: Model,
+    parameters: Tensor,
+    inputs: Samples,
+    units: NDArray[Any] | None = None,
+    then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
+) -> Tensor:
+    """log p(y|x), of shape (n_restarts, n_samples, n_units), or what `then` makes of each chunk."""
+    results = []
+    with torch.no_grad(), one_thread_if_small(len(inputs) * parameters.numel()):
+        for part in chunks(len(inputs), chunk_size(model, inputs, len(parameters))):
+            logits = model.logits(parameters, inputs.take(part))
+            results.append(then((logits if units is None else logits[..., units]).log_softmax(-1)))
+    return torch.cat(results, dim=1)
+
+
+def stages(
+    objective: Objective,
+    sweep: Sweep,
+    processes: Processes = ALONE,
+    running: RunningMeans | None = None,
+) -> list[tuple[Tensor, ...]]:
+    """The means of each stage over all samples, summed in float64."""
+    means: list[tuple[Tensor, ...]] = []
+    for stage in range(objective.n_stages):
+        earlier = [mean for done in means for mean in done]
+        total: list[Tensor] = []
+        for batch in sweep():
+            earlier = [mean.to(batch.log_proba.dtype) for mean in earlier]
+            part = [mean.double() for mean in objective.means(batch, *earlier)]
+            total = [a + b for a, b in zip(total, part, strict=True)] if total else part
+        total = processes.sum(total)
+        means.append(tuple(total) if running is None else running.blend(stage, total))
+    return means
+
+
+def adjoint(
+    objective: Objective,
+    means: list[tuple[Tensor, ...]],
+    sweep: Sweep,
+    processes: Processes = ALONE,
+) -> tuple[Tensor, list[list[Tensor]]]:
+    """The value at these means, and its derivative with respect to those of each stage.
+
+    A mean counts in the value and in the later means that depend on it.
+    """
+    leaves = [[mean.requires_grad_() for mean in stage] for stage in means]
+    flat = [mean for stage in leaves for mean in stage]
+    value = objective.value(*flat)
+    gradients = iter(torch.autograd.grad(value.sum(), flat, materialize_grads=True))
+    adjoints = [[next(gradients) for _ in stage] for stage in leaves]
+    for last in range(len(leaves) - 1, 0, -1):
+        earlier = [mean for stage in leaves[:last] for mean in stage]
+        total = [torch.zeros_like(mean) for mean in earlier]
+        for batch in sweep():
+            given = [mean.to(batch.log_proba.dtype) for mean in earlier]
+            part = _inner(objective.means(batch.detached(), *given), adjoints[last])
+            through = torch.autograd.grad(part, earlier, materialize_grads=True)
+            total = [a + b for a, b in zip(total, through, strict=True)]
+        through_last = iter(processes.sum(total))
+        adjoints[:last] = [[a + next(through_last) for a in stage] for stage in adjoints[:last]]
+    return value.detach(), adjoints
+
+
+def project(
+    objective: Objective,
+    batch: Batch,
+    means: list[tuple[Tensor, ...]],
+    adjoints: list[list[Tensor]],
+) -> Tensor:
+    """What has, summed over all parts, the objective's gradient with respect to log p."""
+    earlier: list[Tensor] = []
+    total: Tensor = torch.zeros((), dtype=batch.log_proba.dtype, device=batch.log_proba.device)
+    for stage, derivative in zip(means, adjoints, strict=True):
+        total = total + _inner(objective.means(batch, *earlier), derivative)
+        earlier += [mean.detach().to(batch.log_proba.dtype) for mean in stage]
+    return total
+
+
+def _inner(means: tuple[Tensor, ...], adjoints: list[Tensor]) -> Tensor:
+    return sum((m * a.to(m.dtype)).sum() for m, a in zip(means, adjoints, strict=True))  # type: ignore[return-value]

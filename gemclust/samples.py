@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 MERGE_SAMPLES = 20_000
-"""Up to so many samples, equal ones are merged and all are sorted before training."""
+"""Up to so many samples, equal ones are merged and all are sorted before training; of more, so
+many drawn at random say where the data lie and how far apart."""
+
+KEPT_NUMBERS = 2**22
+"""Samples of at most so many numbers are transformed once and kept."""
 
 
 def to_tensor(array: NDArray[Any], device: str | torch.device = "cpu") -> Tensor:
@@ -24,31 +29,87 @@ def to_tensor(array: NDArray[Any], device: str | torch.device = "cpu") -> Tensor
 
 
 class Samples:
-    """Rows of a dense or CSR matrix as tensors, all of them or some.
+    """Rows of a dense or CSR matrix as tensors, all of them or some, after a transformation.
+
+    Few samples are transformed once and kept. Of many no second copy is made: what is taken is
+    transformed anew each time.
 
     Parameters
     ----------
-    array : ndarray or CSR matrix of shape (n_samples, n_features)
+    array : ndarray or CSR matrix of shape (n_rows, n_features)
         Shared, not copied, where the device allows it.
     device : str or torch.device
         Where the tensors live.
+    transform : callable, optional
+        From some rows of the array to what is taken.
+    rows : ndarray of int of shape (n_samples,), optional
+        Which rows of the array are samples, in which order; all by default.
+    width : int, optional
+        Numbers that a transformed sample has, if not as many as a row.
+    keep : int
+        Up to so many numbers the samples are few.
     """
 
-    def __init__(self, array: Any, device: str | torch.device = "cpu") -> None:
-        self.array = array
+    def __init__(
+        self,
+        array: Any,
+        device: str | torch.device = "cpu",
+        transform: Callable[[Any], Any] | None = None,
+        rows: NDArray[Any] | None = None,
+        width: int | None = None,
+        keep: int = KEPT_NUMBERS,
+    ) -> None:
+        self.source = array
         self.device = device
+        self.transform = transform
+        self.rows = rows
+        self.width = width or int(array.shape[1])
+        self.keep = keep
+        self._array: Any = array if transform is None and rows is None else None
         self._all: Tensor | None = None
+        self._last: tuple[Any, Any] = (None, None)
 
     def __len__(self) -> int:
-        return int(self.array.shape[0])
+        return int(self.source.shape[0]) if self.rows is None else len(self.rows)
+
+    @property
+    def few(self) -> bool:
+        """Whether all samples together may be kept."""
+        return len(self) * self.width <= self.keep
+
+    @property
+    def array(self) -> Any:
+        """All samples as an array; only where they are few is it kept."""
+        if self._array is not None:
+            return self._array
+        array = self._transformed(slice(None))
+        if self.few:
+            self._array = array
+        return array
 
     def take(self, rows: NDArray[Any] | slice | None = None) -> Tensor:
-        """The given rows, or all."""
-        if rows is not None:
-            return self._tensor(self.array[rows])
-        if self._all is None:
-            self._all = self._tensor(self.array)
-        return self._all
+        """The given samples, or all."""
+        if rows is None:
+            if self._all is None:
+                self._all = self._tensor(self.array)
+            return self._all
+        # The model and the objective often take the very same rows one after the other.
+        if self._last[0] is not rows:
+            kept = self._array is not None or self.few
+            part = self.array[rows] if kept else self._transformed(rows)
+            self._last = (rows, self._tensor(part))
+        return self._last[1]
+
+    def subset(self, rows: NDArray[Any]) -> Samples:
+        """Some of the samples as samples of their own."""
+        rows = rows if self.rows is None else self.rows[rows]
+        return Samples(self.source, self.device, self.transform, rows, self.width, self.keep)
+
+    def _transformed(self, rows: NDArray[Any] | slice) -> Any:
+        if self.rows is not None:
+            rows = self.rows[rows]
+        part = self.source[rows]
+        return part if self.transform is None else self.transform(part)
 
     def _tensor(self, array: Any) -> Tensor:
         if not sp.issparse(array):
@@ -89,11 +150,14 @@ class Scaling:
 
     def __call__(self, X: Any) -> Any:
         """X in the units of the model; sparse X becomes dense only if training data was dense."""
+        dtype = self.centre.dtype
         if sp.issparse(X):
             if not self.centre.any():
-                return X * X.dtype.type(1 / self.scale)
+                return X.astype(dtype, copy=False) * dtype.type(1 / self.scale)
             X = X.toarray()
-        return (X - self.centre) / X.dtype.type(self.scale)
+        moved = np.subtract(X, self.centre, dtype=dtype)
+        moved /= dtype.type(self.scale)
+        return moved
 
 
 def trimmed_mean(X: Any, weight: NDArray[Any]) -> NDArray[Any]:
@@ -126,27 +190,52 @@ def distances_to(X: Any, centre: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Canonical:
-    """Samples in an order that does not depend on the order given.
+    """The samples that count, in an order that does not depend on the order given.
 
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_rows, n_features)
-        Rows with positive weight in lexicographic order, distinct if there is no affinity.
-    weight : ndarray of shape (n_rows,)
-        Sum of the weights of the samples that are this row.
-    affinity : ndarray of shape (n_rows, n_rows) or None
+        In lexicographic order, distinct if there is no affinity. If there are many samples, X as
+        it was given.
+    weight : ndarray of shape (n_samples,)
+        Sum of the weights of the given samples that are this row.
+    affinity : ndarray of shape (n_samples, n_samples) or None
         The user's matrix in the same order.
-    position : ndarray of int of shape (n_samples,)
-        The row that each given sample has become, -1 for those of weight 0.
+    position : ndarray of int of shape (n_given,) or None
+        The sample that each given one has become, -1 for those of weight 0; None if all are what
+        they were.
     n_distinct : int
         How many rows differ from all before, as far as it is known.
+    rows : ndarray of int of shape (n_samples,) or None
+        Which rows of X are the samples, where it is not all of them.
     """
 
     X: Any
     weight: NDArray[Any]
     affinity: NDArray[Any] | None
-    position: NDArray[Any]
+    position: NDArray[Any] | None
     n_distinct: int
+    rows: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def draw(self, numbers: NDArray[Any]) -> Canonical:
+        """The samples of these numbers, copied, in working precision."""
+        rows = numbers if self.rows is None else self.rows[numbers]
+        affinity = None if self.affinity is None else self.affinity[np.ix_(numbers, numbers)]
+        X, weight = in_working_precision(self.X[rows]), self.weight[numbers]
+        return Canonical(X, weight, affinity, None, len(numbers))
+
+
+def in_working_precision(X: Any) -> Any:
+    """X in float32 if it is, else in float64."""
+    return X.astype(working_dtype(X), copy=False)
+
+
+def working_dtype(X: Any) -> type[np.floating[Any]]:
+    """The type in which samples of X are computed with."""
+    return np.float32 if X.dtype == np.float32 else np.float64
 
 
 def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None) -> Canonical:
@@ -155,14 +244,17 @@ def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None
     With a precomputed affinity, rows are sorted but not merged: equal rows may differ in it. More
     than `MERGE_SAMPLES` rows are left as they are, but for those of weight 0.
     """
-    counted = np.flatnonzero(weight)
+    counted = np.flatnonzero(weight) if not weight.all() else None
+    n_counted = X.shape[0] if counted is None else len(counted)
+    if n_counted > MERGE_SAMPLES:
+        return _as_given(X, weight, counted, affinity)
+    X = in_working_precision(X)
     position = np.full(X.shape[0], -1)
-    position[counted] = np.arange(len(counted))
-    if len(counted) < X.shape[0]:
+    if counted is None:
+        counted = np.arange(n_counted)
+    else:
         X, weight = X[counted], weight[counted]
         affinity = None if affinity is None else affinity[np.ix_(counted, counted)]
-    if len(counted) > MERGE_SAMPLES:
-        return Canonical(X, weight, affinity, position, len(counted))
     rows, inverse = _distinct(X)
     inverse = inverse.ravel()
     n_distinct = len(rows)
@@ -173,6 +265,17 @@ def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None
     position[counted] = inverse
     merged = np.bincount(inverse, weights=weight, minlength=len(rows)).astype(weight.dtype)
     return Canonical(X[rows], merged, affinity, position, n_distinct)
+
+
+def _as_given(
+    X: Any, weight: NDArray[Any], counted: NDArray[Any] | None, affinity: NDArray[Any] | None
+) -> Canonical:
+    if counted is None:
+        return Canonical(X, weight, affinity, None, X.shape[0])
+    position = np.full(X.shape[0], -1)
+    position[counted] = np.arange(len(counted))
+    affinity = None if affinity is None else affinity[np.ix_(counted, counted)]
+    return Canonical(X, weight[counted], affinity, position, len(counted), counted)
 
 
 def _distinct(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:

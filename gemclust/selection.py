@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gemclust.problem import Problem, evaluate, log_probabilities
+from gemclust.problem import Problem
 from gemclust.training import Run
 
 
@@ -23,15 +22,15 @@ class Choice:
         Which one it is.
     units : ndarray of int of shape (n_clusters,)
         The outputs of the model that win at least one sample.
-    log_proba : tensor of shape (n_samples, n_clusters)
-        log p(y|x) over these units only.
+    proportions : ndarray of shape (n_clusters,)
+        p(y) over these units only.
     value : float
-        The GEMINI of `log_proba`, in the units of X.
+        The GEMINI with these units only, in the units of X.
     """
 
     restart: int
     units: NDArray[Any]
-    log_proba: Tensor
+    proportions: NDArray[Any]
     value: float
 
 
@@ -40,18 +39,21 @@ def choose(problem: Problem, run: Run) -> Choice:
 
     The best is that of the largest penalised objective.
     """
-    log_proba = log_probabilities(problem.model, run.parameters, problem.inputs)
-    values = evaluate(problem.objective, log_proba, problem.weight, problem.geometry)
-    winners = [np.unique(restart.argmax(-1).cpu().numpy()) for restart in log_proba]
-    for r, units in enumerate(winners):
-        if len(units) < problem.model.n_units:
-            kept = log_proba[r : r + 1, :, units].log_softmax(-1)
-            values[r] = evaluate(problem.objective, kept, problem.weight, problem.geometry)[0]
+    winners, proportions = problem.survey(run.parameters)
+    values = problem.value(run.parameters)
+    for r in (~winners.all(1)).nonzero()[:, 0].tolist():
+        units = winners[r].nonzero()[:, 0].cpu().numpy()
+        fewer = replace(problem, units=units)
+        values[r] = fewer.value(run.parameters[r : r + 1])[0]
     penalised = values
     if problem.alpha:
         penalty = problem.model.penalty(run.parameters).cpu().numpy()
         penalised = values - problem.unit * problem.alpha * penalty
     best = int(np.nanargmax(penalised))
-    units = winners[best]
-    kept = log_proba[best][:, units].log_softmax(-1)
-    return Choice(best, units, kept, float(values[best]))
+    units = winners[best].nonzero()[:, 0].cpu().numpy()
+    if len(units) < problem.model.n_units:
+        fewer = replace(problem, units=units)
+        _, proportions = fewer.survey(run.parameters[best : best + 1])
+    else:
+        proportions = proportions[best : best + 1]
+    return Choice(best, units, proportions[0].cpu().numpy(), float(values[best]))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.lbfgs import LBFGS
+from gemclust.lbfgs import LBFGS, Curvature
 from gemclust.models import Model, Perceptron
-from gemclust.problem import Imitation, Problem
+from gemclust.problem import Imitation, Problem, RunningMeans
 from gemclust.threads import one_thread_if_small
+
+DROP_AFTER = (10, 20, 40)
+"""After so many iterations of L-BFGS the restarts that are not in the better half are dropped."""
+
+PATIENCE = 1
+"""Iterations without improvement that end training on more samples than the first."""
 
 Report = Callable[[int, float], bool]
 """(iteration, best loss) -> whether to stop."""
@@ -31,6 +37,8 @@ class Settings:
     max_iter: int
     tol: float
     n_iter_no_change: int
+    drop: bool = True
+    running_means: float | None = None
 
 
 @dataclass
@@ -45,6 +53,8 @@ class Run:
         Whether a KeyboardInterrupt ended it.
     stopped : bool
         Whether the report asked to stop.
+    curvature : tuple of tensor, optional
+        What L-BFGS knows of the second derivatives.
 
     Attributes
     ----------
@@ -57,10 +67,49 @@ class Run:
     parameters: Tensor
     interrupted: bool = False
     stopped: bool = False
+    curvature: Curvature | None = None
 
     def __post_init__(self) -> None:
         self.curves: list[list[float]] = [[] for _ in self.parameters]
         self.converged = np.zeros(len(self.parameters), dtype=bool)
+
+    def only(self, restart: int) -> Run:
+        """One restart, from which to go on."""
+        which = torch.tensor([restart])
+        curvature = self.curvature
+        if curvature is not None:
+            steps, changes, products, scale = curvature
+            curvature = (steps[:, which], changes[:, which], products[:, which], scale[which])
+        return Run(self.parameters[which], self.interrupted, self.stopped, curvature)
+
+
+def climb(
+    problems: Sequence[Problem], begin: Run, settings: Settings, seed: int, report: Report
+) -> Run:
+    """Train on few samples, then go on from the best restart on more, and last on all.
+
+    `begin` holds the restarts for the first problem. On the later ones training ends with the
+    first iteration that does not improve the loss; `max_iter` counts all iterations.
+    """
+    run = train(problems[0], begin, settings, seed, report)
+    for problem in problems[1:]:
+        if run.interrupted or run.stopped:
+            break
+        best = int(np.argmin([np.nan_to_num(curve[-1:], nan=np.inf) for curve in run.curves]))
+        curve = run.curves[best]
+        onwards = replace(
+            settings,
+            max_iter=settings.max_iter - len(curve),
+            n_iter_no_change=min(settings.n_iter_no_change, PATIENCE),
+        )
+        begin = run.only(best)
+        run = train(problem, begin, onwards, seed, _later(report, len(curve)))
+        run.curves = [curve + run.curves[0]]
+    return run
+
+
+def _later(report: Report, iterations: int) -> Report:
+    return lambda iteration, loss: report(iterations + iteration, loss)
 
 
 def train(
@@ -77,7 +126,7 @@ def train(
     FloatingPointError
         If the loss of every restart is not finite.
     """
-    run = Run(begin.parameters, begin.interrupted)
+    run = replace(begin)
     if run.interrupted:
         return run
     minimise = _quasi_newton if settings.solver == "lbfgs" else _stochastic
@@ -93,13 +142,7 @@ def train(
 def _quasi_newton(
     problem: Problem | Imitation, run: Run, settings: Settings, seed: int, report: Report
 ) -> None:
-    def evaluate(parameters: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        parameters = parameters.detach().requires_grad_()
-        loss = problem.loss(parameters, which)
-        (gradient,) = torch.autograd.grad(loss.sum(), parameters)
-        return loss.detach(), gradient
-
-    state = LBFGS(evaluate, run.parameters)
+    state = LBFGS(problem.loss_and_gradient, run.parameters, run.curvature)
     _check_finite(state.loss, settings, steps=0)
     run.parameters = state.parameters
     stop = _Stopping(len(state.loss), settings)
@@ -108,33 +151,42 @@ def _quasi_newton(
         before = state.loss[active].clone()
         moving = state.step(active)
         active = _keep_books(run, stop, active, before, state.loss[active], ~moving)
+        if settings.drop and iteration in DROP_AFTER:
+            active = active[_leading(state.loss, active)]
         run.stopped = report(iteration, float(state.loss.min()))
         if run.stopped or not len(active):
             break
+    run.curvature = state.curvature(torch.arange(len(state.loss)))
+
+
+def _leading(loss: Tensor, active: Tensor) -> Tensor:
+    """Which of the active restarts are in the better half of all."""
+    return loss[active] <= loss.nan_to_num(nan=torch.inf).median()
 
 
 def _stochastic(
     problem: Problem | Imitation, run: Run, settings: Settings, seed: int, report: Report
 ) -> None:
     rng = np.random.RandomState(seed)
-    parameters = run.parameters.clone().requires_grad_()
+    parameters = run.parameters.clone()
     optimiser = make_optimiser(settings.solver, parameters, settings.learning_rate)
     active = restarts = torch.arange(len(parameters), device=parameters.device)
-    best = parameters.detach().new_full((len(parameters),), torch.inf)
+    best = parameters.new_full((len(parameters),), torch.inf)
     stop = _Stopping(len(parameters), settings)
+    running = None if settings.running_means is None else RunningMeans(settings.running_means)
     steps = 0
     for epoch in range(1, settings.max_iter + 1):
         # The loss of the full batch belongs to the parameters before its step, the mean over
         # mini-batches rather to those after them.
-        reached = parameters.detach().clone()
+        reached = parameters.clone()
         loss = torch.zeros_like(best)
-        for rows, share in minibatches(len(problem.inputs), settings.batch_size, rng):
-            part = descend(problem, parameters, restarts, optimiser, rows)
+        for rows, share in minibatches(len(problem), settings.batch_size, rng):
+            part = descend(problem, parameters, restarts, optimiser, rows, running)
             _check_finite(part, settings, steps)
             loss += share * part
             steps += 1
         if rows is not None:
-            reached = parameters.detach()
+            reached = parameters.clone()
             _check_finite(reached.sum(1), settings, steps)
         before = best[active]
         better = active[loss[active] < before]
@@ -170,13 +222,13 @@ def descend(
     restarts: Tensor,
     optimiser: torch.optim.Optimizer,
     rows: NDArray[Any] | None,
+    running: RunningMeans | None = None,
 ) -> Tensor:
     """One step of the optimiser on some rows; returns the losses before it."""
-    optimiser.zero_grad(set_to_none=True)
-    loss = problem.loss(parameters, restarts, rows)
-    loss.sum().backward()
+    more = () if running is None else (running,)
+    loss, parameters.grad = problem.loss_and_gradient(parameters, restarts, rows, *more)
     optimiser.step()
-    return loss.detach()
+    return loss
 
 
 def make_optimiser(solver: str, parameters: Tensor, learning_rate: float) -> torch.optim.Optimizer:
@@ -206,19 +258,19 @@ def one_pass(
     seed: int = 0,
 ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     """Parameters and moments of the optimiser after one more pass over the samples."""
-    tensor = torch.as_tensor(parameters).to(problem.weight)[None].clone().requires_grad_()
+    tensor = torch.as_tensor(parameters).to(problem.weight)[None].clone()
     optimiser = make_optimiser(settings.solver, tensor, settings.learning_rate)
     if state:
         optimiser.state[tensor] = {name: torch.tensor(value) for name, value in state.items()}
     rng = np.random.RandomState(seed)
-    n_samples = len(problem.inputs)
+    n_samples = len(problem)
     with _own_chance(problem.model, seed), one_thread_if_small(n_samples * tensor.numel()):
         for steps, (rows, _) in enumerate(minibatches(n_samples, settings.batch_size, rng)):
             loss = descend(problem, tensor, torch.arange(1), optimiser, rows)
             _check_finite(loss, settings, steps)
-    _check_finite(tensor.detach().sum(1), settings, steps=1)
+    _check_finite(tensor.sum(1), settings, steps=1)
     kept = {name: value.cpu().numpy() for name, value in optimiser.state[tensor].items()}
-    return tensor.detach()[0].cpu().numpy(), kept
+    return tensor[0].cpu().numpy(), kept
 
 
 class _Stopping:
@@ -237,7 +289,7 @@ class _Stopping:
 
 
 def _multiplications(problem: Problem | Imitation, run: Run, settings: Settings) -> float:
-    return min(len(problem.inputs), settings.batch_size or np.inf) * run.parameters.numel()
+    return min(len(problem), settings.batch_size or np.inf) * run.parameters.numel()
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""The samples of one process or of several, and the few that say where the data lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.random import sample_without_replacement
+
+from gemclust.distributed import ALONE, Processes, split
+from gemclust.samples import MERGE_SAMPLES, Canonical, canonical
+
+
+class Shard:
+    """The samples of this process, as they are trained on.
+
+    Few samples of several processes are gathered, so that each fits all of them, alone.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        The samples of this process.
+    weight : ndarray of shape (n_samples,)
+        Their weights.
+    affinity : ndarray of shape (n_samples, n_samples) or None
+        Kernel or distances, in a single process.
+    processes : Processes
+        Those that hold a shard each.
+
+    Attributes
+    ----------
+    data : Canonical
+        The samples that count.
+    pilot : Canonical
+        The same if they are few, else some of all processes, drawn at random.
+    n_given, n_total, n_distinct : int
+        Number of samples of all processes, of those that count, and of distinct ones as far as it
+        is known.
+    """
+
+    def __init__(
+        self, X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None, processes: Processes
+    ) -> None:
+        self.n_given = sum(processes.gather(X.shape[0]))
+        if self.n_given <= MERGE_SAMPLES:
+            X, weight = processes.concatenate(X), processes.concatenate(weight)
+            processes = ALONE
+        self.processes = processes
+        self.data = canonical(X, weight, affinity)
+        sizes = processes.gather(len(self.data))
+        self.n_total = sum(sizes)
+        self.n_distinct = self.data.n_distinct if not processes.several else self.n_total
+        self.pilot = self.data
+        if self.n_total > MERGE_SAMPLES or processes.several:
+            rows = some_rows(self.n_total, min(MERGE_SAMPLES, self.n_total))
+            own = self.data.draw(split(rows, sizes, processes.rank))
+            self.pilot = own
+            if processes.several:
+                few, mass = processes.concatenate(own.X), processes.concatenate(own.weight)
+                self.pilot = Canonical(few, mass, None, None, len(mass))
+
+
+def some_rows(n_samples: int, size: int) -> NDArray[Any]:
+    """The same random choice of so many rows each time, in order."""
+    return np.sort(sample_without_replacement(n_samples, size, random_state=0))
