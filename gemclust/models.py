@@ -100,17 +100,20 @@ class Perceptron:
         split = [size for fan_in, fan_out in self.shapes for size in (fan_in * fan_out, fan_out)]
         parts = parameters.split(split, dim=1)
         return [
-            (weights.unflatten(1, shape), biases[:, None])
+            (weights.unflatten(1, shape), biases)
             for weights, biases, shape in zip(parts[::2], parts[1::2], self.shapes, strict=True)
         ]
 
     def logits(self, parameters: Tensor, X: Tensor, training: bool = False) -> Tensor:
         """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""
-        layers = self.layers(parameters)
-        hidden = _shared_input(X, layers[0][0]) + layers[0][1]
-        for weights, biases in layers[1:]:
-            hidden = torch.baddbmm(biases, ACTIVATIONS[self.activation](hidden), weights)
-        return hidden
+        # Samples lie along the last axis of memory: sums over units and products are several times
+        # faster so, since units are few.
+        (weights, biases), *layers = self.layers(parameters)
+        hidden = _shared_input(X, weights) + biases[..., None]
+        for weights, biases in layers:
+            hidden = ACTIVATIONS[self.activation](hidden)
+            hidden = torch.baddbmm(biases[..., None], weights.transpose(1, 2), hidden)
+        return hidden.transpose(1, 2)
 
     def penalty(self, parameters: Tensor) -> Tensor:
         """Sum of squared weights (not biases) of each restart."""
@@ -127,7 +130,7 @@ class Perceptron:
             linear = nn.Linear(weights.shape[1], weights.shape[2], dtype=weights.dtype)
             with torch.no_grad():
                 linear.weight.copy_(weights[0].T)
-                linear.bias.copy_(biases[0, 0])
+                linear.bias.copy_(biases[0])
             modules += [linear, _LAYERS[self.activation]()]
         return nn.Sequential(*modules[:-1])
 
@@ -256,8 +259,17 @@ class ClusterLogits(nn.Module):
         return self.inner((x - self.centre) / self.scale)[:, self.units]
 
 
+def log_softmax(logits: Tensor) -> Tensor:
+    """log p(y|x) from logits of shape (n_restarts, n_samples, n_units), samples last in memory."""
+    return logits.transpose(1, 2).log_softmax(1).transpose(1, 2)
+
+
 def _shared_input(X: Tensor, weights: Tensor) -> Tensor:
-    """X times each restart's weights, as one product: X is read once, and may be sparse."""
+    """X times each restart's weights, (n_restarts, n_outputs, n_samples), as one product."""
     restarts, fan_in, fan_out = weights.shape
-    product = X @ weights.transpose(0, 1).reshape(fan_in, restarts * fan_out)
-    return product.unflatten(1, (restarts, fan_out)).transpose(0, 1)
+    columns = weights.transpose(1, 2).reshape(restarts * fan_out, fan_in)
+    if X.layout == torch.strided:
+        product = columns @ X.T
+    else:
+        product = (X @ columns.T).T
+    return product.unflatten(0, (restarts, fan_out))

@@ -15,13 +15,16 @@ from torch import Tensor
 
 from gemclust.distributed import ALONE, Processes, split
 from gemclust.geometry import Geometry
-from gemclust.models import Model
+from gemclust.models import Model, log_softmax
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
 from gemclust.threads import one_thread_if_small
 
-CHUNK = 2**22
-"""Numbers that the model may hold at once: more samples are taken in chunks."""
+WHOLE = 2**22
+"""Samples for which the model holds at most so many numbers are taken all at once."""
+
+CHUNK = 2**20
+"""More samples are taken in chunks, for each of which the model holds so many numbers."""
 
 TRANSPORT_PART = 2_000
 
@@ -126,7 +129,7 @@ class Problem:
     def log_proba(self, parameters: Tensor, rows: Rows = None, training: bool = False) -> Tensor:
         """log p(y|x) of the given samples, of shape (n_restarts, n_samples, n_units)."""
         logits = self.model.logits(parameters, self.inputs.take(rows), training)
-        return (logits if self.units is None else logits[..., self.units]).log_softmax(-1)
+        return log_softmax(logits if self.units is None else logits[..., self.units])
 
     def batch(self, parameters: Tensor, rows: Rows = None, mass: float | Tensor = 1.0) -> Batch:
         """The samples as the objective sees them in training, in the unit of the geometry."""
@@ -254,7 +257,7 @@ class Imitation:
     ) -> tuple[Tensor, Tensor]:
         """Cross-entropy of each restart on the given samples or all, and its gradient."""
         leaf = parameters.detach().requires_grad_()
-        log_proba = self.model.logits(leaf, self.inputs.take(rows), training=True).log_softmax(-1)
+        log_proba = log_softmax(self.model.logits(leaf, self.inputs.take(rows), training=True))
         weight = self.weight if rows is None else self.weight[rows]
         target = self.target[which] if rows is None else self.target[which][:, rows]
         loss = -torch.einsum("n,rnk,rnk->r", weight / weight.sum(), target, log_proba)
@@ -294,8 +297,9 @@ class RunningMeans:
 
 
 def chunk_size(model: Model, inputs: Samples, n_restarts: int) -> int:
-    """How many samples make a chunk."""
-    return max(1, CHUNK // (n_restarts * model.width + inputs.width))
+    """How many samples make a chunk; as many as there are if all fit in one."""
+    width = n_restarts * model.width + inputs.width
+    return len(inputs) if len(inputs) * width <= WHOLE else max(1, CHUNK // width)
 
 
 def chunks(n_samples: int, size: int) -> list[Rows]:
@@ -347,7 +351,7 @@ def evaluate(
     objective: Objective, log_proba: Tensor, weight: Tensor, geometry: Geometry
 ) -> NDArray[Any]:
     """The GEMINI in the units of X of log p(y|x) that is at hand for all samples."""
-    size = max(1, CHUNK // log_proba[:, :1].numel())
+    size = max(1, CHUNK // (log_proba[:, :1].numel() + _width(geometry)))
     return gemini(
         objective,
         geometry,
@@ -355,6 +359,10 @@ def evaluate(
         lambda rows: log_proba if rows is None else log_proba[:, rows],
         size,
     )
+
+
+def _width(geometry: Geometry) -> int:
+    return 0 if geometry.features is None else geometry.features.width
 
 
 def log_probabilities(
@@ -369,7 +377,7 @@ def log_probabilities(
     with torch.no_grad(), one_thread_if_small(len(inputs) * parameters.numel()):
         for part in chunks(len(inputs), chunk_size(model, inputs, len(parameters))):
             logits = model.logits(parameters, inputs.take(part))
-            results.append(then((logits if units is None else logits[..., units]).log_softmax(-1)))
+            results.append(then(log_softmax(logits if units is None else logits[..., units])))
     return torch.cat(results, dim=1)
 
 

@@ -87,14 +87,13 @@ class MMD(Objective):
 
     def means(self, batch: Batch, *earlier: Tensor) -> tuple[Tensor, ...]:
         assert batch.features is not None
-        # The overall embedding comes from these very samples: with another one, an assignment
-        # that does not depend on x would not have the value 0.
-        overall = _times_features(batch.weight[None, :, None], batch.features)
-        embeddings = _times_features(batch.weighted_proba, batch.features)
-        return batch.proportions, embeddings, overall
+        return batch.proportions, _times_features(batch.weighted_proba, batch.features)
 
     def value(self, *means: Tensor) -> Tensor:
-        proportions, embeddings, overall = means
+        proportions, embeddings = means
+        # Probabilities sum to 1, so that embeddings sum to that of these very samples; with another
+        # one, an assignment that does not depend on x would not have the value 0.
+        overall = embeddings.sum(1, keepdim=True)
         deviations = embeddings - proportions[..., None] * overall
         if self.mode == "ova":
             return safe_sqrt(deviations.square().sum(-1)).sum(-1)
