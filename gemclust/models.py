@@ -268,8 +268,6 @@ def _shared_input(X: Tensor, weights: Tensor) -> Tensor:
     """X times each restart's weights, (n_restarts, n_outputs, n_samples), as one product."""
     restarts, fan_in, fan_out = weights.shape
     columns = weights.transpose(1, 2).reshape(restarts * fan_out, fan_in)
-    if X.layout == torch.strided:
-        product = columns @ X.T
-    else:
-        product = (X @ columns.T).T
+    dense = X.layout == torch.strided
+    product = columns @ X.T if dense else (X @ columns.T).T
     return product.unflatten(0, (restarts, fan_out))

@@ -200,7 +200,8 @@ class Problem:
 
     def value(self, parameters: Tensor) -> NDArray[Any]:
         """The GEMINI of each restart in the units of X."""
-        size = chunk_size(self.model, self.inputs, len(parameters))
+        width = len(parameters) * self.model.width + self.inputs.width
+        size = chunk_size(len(self.inputs), width)
         with self._few_threads(parameters):
             return gemini(
                 self.objective,
@@ -223,11 +224,13 @@ class Problem:
         self, rows: NDArray[Any] | None, n_restarts: int
     ) -> tuple[list[Rows], float | Tensor]:
         """Chunks of the given samples, and the weight of them all."""
-        size = chunk_size(self.model, self.inputs, n_restarts)
+        width = n_restarts * self.model.width + self.inputs.width
         if rows is None:
-            return chunks(len(self.inputs), size), 1.0
+            n_samples = len(self.inputs)
+            return chunks(n_samples, chunk_size(n_samples, width)), 1.0
         rows = self._own(rows)
         (mass,) = self.processes.sum([self.weight[rows].sum()])
+        size = chunk_size(len(rows), width)
         if len(rows) <= size:
             return [rows], mass
         return [rows[i : i + size] for i in range(0, len(rows), size)], mass
@@ -296,10 +299,9 @@ class RunningMeans:
         return tuple(m + (k - n) for m, k, n in zip(means, kept, new, strict=True))
 
 
-def chunk_size(model: Model, inputs: Samples, n_restarts: int) -> int:
-    """How many samples make a chunk; as many as there are if all fit in one."""
-    width = n_restarts * model.width + inputs.width
-    return len(inputs) if len(inputs) * width <= WHOLE else max(1, CHUNK // width)
+def chunk_size(n_samples: int, width: int) -> int:
+    """How many samples of that width make a chunk; as many as there are if all fit in one."""
+    return n_samples if n_samples * width <= WHOLE else max(1, CHUNK // width)
 
 
 def chunks(n_samples: int, size: int) -> list[Rows]:
@@ -351,7 +353,8 @@ def evaluate(
     objective: Objective, log_proba: Tensor, weight: Tensor, geometry: Geometry
 ) -> NDArray[Any]:
     """The GEMINI in the units of X of log p(y|x) that is at hand for all samples."""
-    size = max(1, CHUNK // (log_proba[:, :1].numel() + _width(geometry)))
+    width = 0 if geometry.features is None else geometry.features.width
+    size = chunk_size(len(weight), log_proba[:, :1].numel() + width)
     return gemini(
         objective,
         geometry,
@@ -359,10 +362,6 @@ def evaluate(
         lambda rows: log_proba if rows is None else log_proba[:, rows],
         size,
     )
-
-
-def _width(geometry: Geometry) -> int:
-    return 0 if geometry.features is None else geometry.features.width
 
 
 def log_probabilities(
@@ -375,7 +374,8 @@ def log_probabilities(
     """log p(y|x), of shape (n_restarts, n_samples, n_units), or what `then` makes of each chunk."""
     results = []
     with torch.no_grad(), one_thread_if_small(len(inputs) * parameters.numel()):
-        for part in chunks(len(inputs), chunk_size(model, inputs, len(parameters))):
+        width = len(parameters) * model.width + inputs.width
+        for part in chunks(len(inputs), chunk_size(len(inputs), width)):
             logits = model.logits(parameters, inputs.take(part))
             results.append(then(log_softmax(logits if units is None else logits[..., units])))
     return torch.cat(results, dim=1)
