@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,8 +18,8 @@ from gemclust.models import Model, Perceptron
 from gemclust.problem import Imitation, Problem, RunningMeans
 from gemclust.threads import one_thread_if_small
 
-DROP_AFTER = (10, 20, 40)
-"""After so many iterations of L-BFGS the restarts that are not in the better half are dropped."""
+KEPT_AFTER = {10: 0.5, 15: 0.3, 20: 0.2, 30: 0.1}
+"""Iterations of L-BFGS -> share of the restarts, the best by then, that go on."""
 
 PATIENCE = 1
 """Iterations without improvement that end training on more samples than the first."""
@@ -151,17 +152,18 @@ def _quasi_newton(
         before = state.loss[active].clone()
         moving = state.step(active)
         active = _keep_books(run, stop, active, before, state.loss[active], ~moving)
-        if settings.drop and iteration in DROP_AFTER:
-            active = active[_leading(state.loss, active)]
+        if settings.drop and iteration in KEPT_AFTER:
+            active = _leading(state.loss, active, KEPT_AFTER[iteration])
         run.stopped = report(iteration, float(state.loss.min()))
         if run.stopped or not len(active):
             break
     run.curvature = state.curvature(torch.arange(len(state.loss)))
 
 
-def _leading(loss: Tensor, active: Tensor) -> Tensor:
-    """Which of the active restarts are in the better half of all."""
-    return loss[active] <= loss.nan_to_num(nan=torch.inf).median()
+def _leading(loss: Tensor, active: Tensor, share: float) -> Tensor:
+    """Those of the active restarts that are among the best of all."""
+    best = loss.nan_to_num(nan=torch.inf).argsort(stable=True)[: math.ceil(share * len(loss))]
+    return active[torch.isin(active, best)]
 
 
 def _stochastic(
