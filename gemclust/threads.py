@@ -1,4 +1,4 @@
-"""One thread for small tensors, where torch's pool costs more than it gives; a pool for the rest."""
+"""One thread for small tensors, where torch's pool costs more than it gives; or a pool of ours."""
 
 from __future__ import annotations
 

@@ -1,94 +1,71 @@
-"""Exact optimal transport between two distributions over the same samples, by POT."""
+"""What GEMINIs of optimal transport have in common: dual potentials give value and gradient."""
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import combinations
+from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
-Potentials = tuple[NDArray[Any], NDArray[Any]]
+from gemclust.objectives.base import Batch, Objective
 
-MAX_PIVOTS = 10_000_000
-ROUNDING = 1e-14
-"""Mass below this part of the largest confuses the simplex and moves the value by no more."""
+Task = tuple[int, int, int]
+"""A restart and two of its distributions."""
 
 
-def transport(
-    source: NDArray[Any],
-    target: NDArray[Any],
-    matrix: NDArray[Any],
-    triangle: bool = False,
-    start: Potentials | None = None,
-) -> Potentials:
-    r"""Dual solution of the transport between two masses, each taken relative to its sum.
+class Transport(Objective):
+    r"""GEMINI of a distance with a dual that is linear in both distributions.
 
-    .. math:: \max_{u, v} \sum_i a_i u_i + \sum_j b_j v_j \quad
-              \text{subject to} \quad u_i + v_j \leq c_{ij}
+    .. math:: \pi_a \pi_b W(w_a, w_b) = \max_{u, v} \sum_i w_i (\pi_b p_{ia} u_i + \pi_a p_{ib} v_i)
 
-    Parameters
-    ----------
-    source, target : ndarray of shape (n_samples,)
-        Masses a and b with positive sums.
-    matrix : ndarray of shape (n_samples, n_samples)
-        Costs c.
-    triangle : bool, default=False
-        Whether c obeys the triangle inequality and has 0 on its diagonal. Then mass that source
-        and target share stays where it is, and only the difference has to be moved.
-    start : tuple of two ndarray, optional
-        Potentials near the solution: they save time and change no value.
-
-    Returns
-    -------
-    u, v : ndarray of shape (n_samples,)
-        Feasible at samples without mass, too.
-
-    Raises
-    ------
-    RuntimeError
-        If the simplex does not end.
-
-    Examples
-    --------
-    >>> u, v = transport(np.array([1, 0]), np.array([1, 3]), np.array([[0, 2], [2, 0]]), True)
-    >>> float(u[0] + 0.25 * v[0] + 0.75 * v[1])
-    1.5
+    The feasible potentials u, v do not depend on p. So this sum at the best of them has the value
+    and, by the envelope theorem, the gradient. A subclass finds them (`potentials`).
     """
-    source, target = source / source.sum(), target / target.sum()
-    negligible = ROUNDING * max(source.max(), target.max())
-    if triangle:
-        source, target = source - target, target - source
-    rows, columns = (np.flatnonzero(mass > negligible) for mass in (source, target))
-    first, second = np.full((2, len(source)), np.nan)
-    if not (len(rows) and len(columns)):
-        return np.zeros_like(first), np.zeros_like(second)
-    begin = None if start is None else (start[0][rows], start[1][columns])
-    costs = matrix[np.ix_(rows, columns)].astype(np.float64)
-    first[rows], second[columns] = _simplex(source[rows], target[columns], costs, begin)
-    if triangle:
-        first[columns] = -second[columns]
-    # At the other samples, the largest that is feasible.
-    rest = np.isnan(first)
-    first[rest] = (matrix[np.ix_(rest, columns)] - second[columns]).min(1)
-    if triangle:
-        return first, -first
-    rest = np.isnan(second)
-    second[rest] = (matrix[:, rest] - first[:, None]).min(0)
-    return first, second
 
+    n_stages: ClassVar[int] = 0
 
-def _simplex(
-    source: NDArray[Any], target: NDArray[Any], costs: NDArray[Any], start: Potentials | None
-) -> Potentials:
-    """Dual solution where all mass is positive."""
-    import ot
+    def pairs(self, batch: Batch) -> tuple[list[tuple[int, int]], float]:
+        """Pairs of distributions to transport between, and the factor of the sum of their costs.
 
-    source, target = source / source.sum(), target / target.sum()
-    options = {"numItermax": MAX_PIVOTS, "potentials_init": start, "check_marginals": False}
-    _, log = ot.emd(source, target, costs, log=True, **options)
-    if log["warning"] is not None:
-        raise RuntimeError(
-            f"Optimal transport from {len(source)} to {len(target)} samples was not solved: "
-            f"{log['warning']}"
-        )
-    return log["u"], log["v"]
+        The distributions are the clusters and, after them, the data.
+        """
+        n_clusters = batch.log_proba.shape[2]
+        if self.mode == "ova":
+            return [(k, n_clusters) for k in range(n_clusters)], 1.0
+        return list(combinations(range(n_clusters), 2)), 2.0
+
+    def potentials(self, joint: Tensor, tasks: list[Task], batch: Batch) -> tuple[Tensor, Tensor]:
+        """The best u and v of each task.
+
+        Parameters
+        ----------
+        joint : tensor of shape (n_restarts, n_clusters + 1, n_samples)
+            w_i p_ik, and w_i in the last row, without a gradient.
+        tasks : list of tuple
+            Restart, first and second distribution, both of them with mass.
+        batch : Batch
+            The samples.
+
+        Returns
+        -------
+        u, v : tensor of shape (n_tasks, n_samples)
+            In the unit of the batch.
+        """
+        raise NotImplementedError
+
+    def evaluate(self, batch: Batch) -> Tensor:
+        data = batch.weight[None, :, None].expand(len(batch.log_proba), -1, 1)
+        joint = torch.cat([batch.weighted_proba, data], 2).transpose(1, 2)
+        proportions = joint.sum(2)
+        pairs, factor = self.pairs(batch)
+        alive = (proportions > 0).tolist()
+        tasks = [(r, a, b) for r, has in enumerate(alive) for a, b in pairs if has[a] and has[b]]
+        value = 0.0 * proportions.sum(1)  # NaN where p is
+        if tasks:
+            u, v = self.potentials(joint.detach(), tasks, batch)
+            restart, a, b = torch.tensor(tasks, device=joint.device).T
+            costs = proportions[restart, b] * (joint[restart, a] * u).sum(1)
+            costs = costs + proportions[restart, a] * (joint[restart, b] * v).sum(1)
+            value = value.index_add(0, restart, costs)
+        return factor * batch.unit * value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,21 +10,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.objectives.base import Batch, Objective
-from gemclust.objectives.transport import Potentials, transport
+from gemclust.objectives.base import Batch
+from gemclust.objectives.transport import Task, Transport
 from gemclust.threads import in_threads
 
-TRUE_METRICS = frozenset(
-    "canberra chebyshev cityblock euclidean geodesic hamming l1 l2 mahalanobis manhattan minkowski "
-    "seuclidean".split()
+Potentials = tuple[NDArray[Any], NDArray[Any]]
+
+TRUE_METRICS = (
+    *("euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "minkowski", "geodesic"),
+    *("canberra", "hamming", "mahalanobis", "seuclidean"),
 )
 """Names of metrics that are known to obey the triangle inequality, with 0 on the diagonal."""
+
+MAX_PIVOTS = 10_000_000
+ROUNDING = 1e-14
+"""Mass below this part of the largest confuses the simplex and moves the value by no more."""
 
 SMALL_TRANSPORT = 300
 """Samples below which a simplex is done before a thread has started."""
 
 
-class Wasserstein(Objective):
+class Wasserstein(Transport):
     r"""Wasserstein distance, with a metric.
 
     .. math:: I_{ova} = \sum_k \pi_k W(w_k, w), \qquad
@@ -73,7 +78,6 @@ class Wasserstein(Objective):
     """
 
     affinity: ClassVar[str | None] = "distance"
-    n_stages: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -98,58 +102,112 @@ class Wasserstein(Objective):
         if self.mode != "ovo":
             raise ValueError(f"n_pairs={self.n_pairs} needs mode='ovo'; leave it out.")
 
-    def evaluate(self, batch: Batch) -> Tensor:
-        # The data are one more column, of proportion 1: one-vs-all pairs each cluster with it.
-        data = batch.weight[None, :, None].expand(len(batch.log_proba), -1, 1)
-        joint = torch.cat([batch.weighted_proba, data], 2).transpose(1, 2)
-        pairs, factor = self._pairs(batch)
-        alive = (joint.detach().sum(2) > 0).tolist()
-        tasks = [(r, a, b) for r, has in enumerate(alive) for a, b in pairs if has[a] and has[b]]
-        value = 0.0 * joint.sum((1, 2))  # NaN where p is
-        if tasks:
-            value = value.index_add(0, *_costs(joint, tasks, batch))
-        return factor * batch.unit * value
-
-    def _pairs(self, batch: Batch) -> tuple[list[tuple[int, int]], float]:
-        """Columns to transport between, and the factor of their sum."""
-        n_clusters = batch.log_proba.shape[2]
-        # Two clusters lie on one line with the data: W is a norm of their difference.
-        if self.mode == "ova" and not (batch.triangle and n_clusters == 2):
-            return [(k, n_clusters) for k in range(n_clusters)], 1.0
-        pairs = list(combinations(range(n_clusters), 2))
+    def pairs(self, batch: Batch) -> tuple[list[tuple[int, int]], float]:
+        pairs, factor = super().pairs(batch)
+        if batch.triangle and self.mode == "ova" and len(pairs) == 2:
+            # The data lie between the two: W(w_a, w) = pi_b W(w_a, w_b), and one of them will do.
+            return [(0, 1)], 2.0
         if self.n_pairs is None or self.n_pairs >= len(pairs) or batch.rng is None:
-            return pairs, 2.0
+            return pairs, factor
         drawn = np.sort(batch.rng.choice(len(pairs), self.n_pairs, replace=False))
-        return [pairs[i] for i in drawn], 2.0 * len(pairs) / self.n_pairs
+        return [pairs[i] for i in drawn], factor * len(pairs) / self.n_pairs
+
+    def potentials(self, joint: Tensor, tasks: list[Task], batch: Batch) -> tuple[Tensor, Tensor]:
+        assert batch.matrix is not None
+        matrix = batch.matrix.detach().cpu().numpy()
+        mass = joint.cpu().numpy().astype(np.float64)
+        names = batch.restarts or range(len(mass))
+        keys = [(names[r], a, b) for r, a, b in tasks]
+        memory = {} if batch.memory is None else batch.memory
+
+        def solve(index: int) -> Potentials:
+            r, a, b = tasks[index]
+            start = memory.get(keys[index])
+            return transport(mass[r, a], mass[r, b], matrix, batch.triangle, start)
+
+        indices = range(len(tasks))
+        small = len(matrix) < SMALL_TRANSPORT
+        solved = [solve(i) for i in indices] if small else in_threads(solve, indices)
+        memory.update(zip(keys, solved, strict=True))
+        u, v = (np.stack(part) for part in zip(*solved, strict=True))
+        return torch.as_tensor(u).to(joint), torch.as_tensor(v).to(joint)
 
 
-def _costs(joint: Tensor, tasks: list[tuple[int, int, int]], batch: Batch) -> tuple[Tensor, Tensor]:
-    """Restart and pi_a pi_b W(w_a, w_b) of each task (restart, a, b)."""
-    # This is the maximum, over potentials that do not depend on p, of a function linear in each
-    # p. So that function at the best potentials has the value and, by the envelope theorem, the
-    # gradient.
-    source, target = (torch.as_tensor(part).to(joint) for part in _solve(joint, tasks, batch))
-    restart, a, b = torch.tensor(tasks, device=joint.device).T
-    proportions = joint.sum(2)
-    costs = proportions[restart, b] * (joint[restart, a] * source).sum(1)
-    return restart, costs + proportions[restart, a] * (joint[restart, b] * target).sum(1)
+def transport(
+    source: NDArray[Any],
+    target: NDArray[Any],
+    matrix: NDArray[Any],
+    triangle: bool = False,
+    start: Potentials | None = None,
+) -> Potentials:
+    r"""Dual solution of the transport between two masses, each taken relative to its sum.
+
+    .. math:: \max_{u, v} \sum_i a_i u_i + \sum_j b_j v_j \quad
+              \text{subject to} \quad u_i + v_j \leq c_{ij}
+
+    Parameters
+    ----------
+    source, target : ndarray of shape (n_samples,)
+        Masses a and b with positive sums.
+    matrix : ndarray of shape (n_samples, n_samples)
+        Costs c.
+    triangle : bool, default=False
+        Whether c obeys the triangle inequality and has 0 on its diagonal. Then mass that source
+        and target share stays where it is, and only the difference has to be moved.
+    start : tuple of two ndarray, optional
+        Potentials near the solution: they save time and change no value.
+
+    Returns
+    -------
+    u, v : ndarray of shape (n_samples,)
+        Feasible at samples without mass, too.
+
+    Raises
+    ------
+    RuntimeError
+        If the simplex does not end.
+
+    Examples
+    --------
+    >>> u, v = transport(np.array([1, 0]), np.array([1, 3]), np.array([[0, 2], [2, 0]]), True)
+    >>> float(u[0] + 0.25 * v[0] + 0.75 * v[1])
+    1.5
+    """
+    source, target = source / source.sum(), target / target.sum()
+    negligible = ROUNDING * max(source.max(), target.max())
+    if triangle:
+        source, target = source - target, target - source
+    rows, columns = (np.flatnonzero(mass > negligible) for mass in (source, target))
+    first, second = np.full((2, len(source)), np.nan)
+    if not (len(rows) and len(columns)):
+        return np.zeros_like(first), np.zeros_like(second)
+    begin = None if start is None else (start[0][rows], start[1][columns])
+    costs = matrix[np.ix_(rows, columns)].astype(np.float64)
+    first[rows], second[columns] = _simplex(source[rows], target[columns], costs, begin)
+    if triangle:
+        first[columns] = -second[columns]
+    # At the other samples, the largest that is feasible.
+    rest = np.isnan(first)
+    first[rest] = (matrix[np.ix_(rest, columns)] - second[columns]).min(1)
+    if triangle:
+        return first, -first
+    rest = np.isnan(second)
+    second[rest] = (matrix[:, rest] - first[:, None]).min(0)
+    return first, second
 
 
-def _solve(joint: Tensor, tasks: list[tuple[int, int, int]], batch: Batch) -> Potentials:
-    """Potentials of each task, of shape (n_tasks, n_samples)."""
-    assert batch.matrix is not None
-    matrix = batch.matrix.detach().cpu().numpy()
-    mass = joint.detach().cpu().numpy().astype(np.float64)
-    names = batch.restarts or range(len(mass))
-    memory = {} if batch.memory is None else batch.memory
+def _simplex(
+    source: NDArray[Any], target: NDArray[Any], costs: NDArray[Any], start: Potentials | None
+) -> Potentials:
+    """Dual solution where all mass is positive."""
+    import ot
 
-    def solve(task: tuple[int, int, int]) -> Potentials:
-        r, a, b = task
-        start = memory.get((names[r], a, b))
-        return transport(mass[r, a], mass[r, b], matrix, batch.triangle, start)
-
-    small = len(matrix) < SMALL_TRANSPORT
-    solved = [solve(task) for task in tasks] if small else in_threads(solve, tasks)
-    memory.update({(names[r], a, b): pair for (r, a, b), pair in zip(tasks, solved, strict=True)})
-    source, target = zip(*solved, strict=True)
-    return np.stack(source), np.stack(target)
+    source, target = source / source.sum(), target / target.sum()
+    options = {"numItermax": MAX_PIVOTS, "potentials_init": start, "check_marginals": False}
+    _, log = ot.emd(source, target, costs, log=True, **options)
+    if log["warning"] is not None:
+        raise RuntimeError(
+            f"Optimal transport from {len(source)} to {len(target)} samples was not solved: "
+            f"{log['warning']}"
+        )
+    return log["u"], log["v"]
