@@ -8,8 +8,8 @@ with DATASET/METHOD/OBJECTIVE: 'iris/*', 'blobs_2000/*', '*/sliced of *'.
 "ESTIMATE of PARTITION" has the value of one partition of a data set by an estimate: sliced, or the
 mean over mini-batches of so many samples; `exact` is Wasserstein on all of them. The other methods
 are timed, the fastest of several evaluations with their gradient, K = 3 (the peer: one epoch on
-the full batch): cold (all mass, from nothing), warm (from the last solution), cancelled (only what two
-distributions do not share), both, on two threads, and sliced with and without its sort. Between
+the full batch): cold (all mass, from nothing), warm (from the last solution), cancelled (only what
+two distributions do not share), both, on two threads, and sliced with and without its sort. Between
 evaluations every parameter of the linear model moves by 1e-3, like in a step of Adam.
 """
 
