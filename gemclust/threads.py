@@ -1,17 +1,23 @@
-"""One thread for small work: torch's pool costs more than it gives there."""
+"""One thread for small tensors, where torch's pool costs more than it gives; or a pool of ours."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 SMALL_PRODUCT = 2**28
 """Multiplications a step below which one thread beats a pool of them."""
 
 _threads = threading.Lock()
+_before: int | None = None
 
 
 @contextmanager
@@ -28,10 +34,44 @@ def one_thread_if_small(multiplications: float) -> Iterator[None]:
     ):
         yield
         return
-    before = torch.get_num_threads()
+    global _before
+    before = _before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         yield
     finally:
         torch.set_num_threads(before)
+        _before = None
         _threads.release()
+
+
+def n_workers() -> int:
+    """How many threads a pool may have: torch's, as the user set them; 1 outside the main thread.
+
+    Examples
+    --------
+    >>> before = torch.get_num_threads()
+    >>> torch.set_num_threads(2)
+    >>> with one_thread_if_small(1):
+    ...     torch.get_num_threads(), n_workers()
+    (1, 2)
+    >>> torch.set_num_threads(before)
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return 1
+    return _before or torch.get_num_threads()
+
+
+def in_threads(call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """The result of a call that releases the GIL for each item, in order.
+
+    Examples
+    --------
+    >>> in_threads(abs, [-1, 2])
+    [1, 2]
+    """
+    workers = min(n_workers(), len(items))
+    if workers < 2:
+        return [call(item) for item in items]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(call, items))

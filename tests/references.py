@@ -4,11 +4,14 @@ Cluster k is seen through the weights w_ik = w_i p_ik / pi_k of the samples, the
 
     one-vs-all  sum_k pi_k D(w_k || w)            one-vs-one  sum_kl pi_k pi_l D(w_k || w_l)
 
-A divergence takes two vectors of weights over the samples and the affinity (N, N) between them.
+A divergence takes two vectors of weights over the samples and the affinity (N, N) between them;
+the sliced one takes the samples (N, D) themselves.
 """
 
 import numpy as np
+from ot.sliced import get_random_projections
 from scipy.optimize import linprog
+from scipy.stats import wasserstein_distance
 
 
 def kullback_leibler(a, b, affinity=None):
@@ -56,6 +59,11 @@ def wasserstein(a, b, distance):
     return plan.fun
 
 
+def sliced_wasserstein(a, b, X):
+    directions = get_random_projections(X.shape[1], 50, np.random.RandomState(0))
+    return np.mean([wasserstein_distance(line, line, a, b) for line in (X @ directions).T])
+
+
 DIVERGENCES = {
     "kl": kullback_leibler,
     "tv": total_variation,
@@ -63,6 +71,7 @@ DIVERGENCES = {
     "chi2": chi_squared,
     "mmd": mmd,
     "wasserstein": wasserstein,
+    "sliced_wasserstein": sliced_wasserstein,
     "jensen-shannon": jensen_shannon,
 }
 

@@ -27,6 +27,7 @@ def make_data(n_samples=14, n_clusters=3, seed=0):
 def by_definition(objective, X, proba, weight=None):
     weight = np.ones(len(X)) if weight is None else weight
     affinity = X @ X.T if objective.startswith("mmd") else cdist(X, X)
+    affinity = X if objective.startswith("sliced") else affinity
     return gemini_by_name(objective, proba, weight / weight.sum(), affinity)
 
 

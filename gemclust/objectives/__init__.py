@@ -9,6 +9,7 @@ from functools import partial
 from gemclust.objectives.base import PROBABILITY_FLOOR, Batch, Objective
 from gemclust.objectives.f_divergences import KL, ChiSquared, Hellinger, TotalVariation
 from gemclust.objectives.mmd import MMD
+from gemclust.objectives.sliced import SlicedWasserstein
 from gemclust.objectives.wasserstein import Wasserstein
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ChiSquared",
     "Hellinger",
     "Objective",
+    "SlicedWasserstein",
     "TotalVariation",
     "Wasserstein",
     "get_objective",
@@ -32,6 +34,7 @@ _FAMILIES: dict[str, Callable[..., Objective]] = {
     "chi2": ChiSquared,
     "mmd": MMD,
     "wasserstein": Wasserstein,
+    "sliced_wasserstein": SlicedWasserstein,
 }
 
 OBJECTIVES: Mapping[str, Callable[[], Objective]] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
@@ -34,11 +35,20 @@ class Batch:
     weight : tensor of shape (n_samples,)
         Sample weights that sum to 1.
     features : tensor of shape (n_samples, n_components), optional
-        A feature map of the kernel, dense or sparse.
+        A feature map of the kernel, dense or sparse; or the rows of X.
     matrix : tensor of shape (n_samples, n_samples), optional
         The kernel or the distance between the samples of this batch.
     unit : float
         What a kernel norm or a distance of 1 in this batch is worth in the data's own units.
+    triangle : bool, default=False
+        Whether the distances are known to obey the triangle inequality, with 0 on the diagonal.
+    restarts : tuple of int, optional
+        Which restarts these are, where some have stopped; 0, 1, ... by default.
+    memory : dict, optional
+        What an objective keeps from one visit of these very samples to the next; None where they
+        are not seen again.
+    rng : RandomState, optional
+        Source of chance in training; None: no chance, everything is evaluated.
     """
 
     log_proba: Tensor
@@ -46,6 +56,10 @@ class Batch:
     features: Tensor | None = None
     matrix: Tensor | None = None
     unit: float = 1.0
+    triangle: bool = False
+    restarts: tuple[int, ...] | None = None
+    memory: dict[Any, Any] | None = None
+    rng: np.random.RandomState | None = None
 
     @cached_property
     def proba(self) -> Tensor:
@@ -99,7 +113,8 @@ class Objective(BaseEstimator):
     """
 
     affinity: ClassVar[str | None] = None
-    """What the objective needs to know of the data: None, "kernel" or "distance"."""
+    """What the objective needs to know of the data: None, "kernel", "distance" or "features", which
+    are the rows of X."""
 
     n_stages: ClassVar[int] = 1
 

@@ -31,21 +31,25 @@ class JensenShannon(Objective):
 
 @dataclass
 class Case:
-    """An objective and the form in which it sees the samples: "features", "matrix" or ""."""
+    """An objective and the form in which it sees the samples.
+
+    "features", "matrix", "metric" (a matrix that obeys the triangle inequality) or "".
+    """
 
     name: str
     form: str
     objective: Objective
 
     def affinity(self, X):
-        if self.objective.affinity is None:
-            return None
+        if self.objective.affinity in (None, "features"):
+            return X if self.objective.affinity else None
         return X @ X.T if self.objective.affinity == "kernel" else torch.cdist(X, X)
 
     def batch(self, log_proba, weight, X, **unit):
         features = X if self.form == "features" else None
-        matrix = self.affinity(X) if self.form == "matrix" else None
-        return Batch(log_proba, weight, features=features, matrix=matrix, **unit)
+        matrix = self.affinity(X) if self.form in ("matrix", "metric") else None
+        triangle = self.form == "metric"
+        return Batch(log_proba, weight, features=features, matrix=matrix, triangle=triangle, **unit)
 
     def evaluate(self, logits, weight, X, **unit):
         return self.objective.evaluate(self.batch(logits.log_softmax(-1), weight, X, **unit))
@@ -67,7 +71,8 @@ class Case:
 def make_cases():
     objectives = {name: get_objective(name) for name in OBJECTIVES}
     objectives["jensen-shannon_ova"] = get_objective(JensenShannon())
-    forms = {None: [""], "kernel": ["features", "matrix"], "distance": ["matrix"]}
+    forms = {None: [""], "features": ["features"]}
+    forms |= {"kernel": ["features", "matrix"], "distance": ["matrix", "metric"]}
     for name, objective in objectives.items():
         for form in forms[objective.affinity]:
             yield pytest.param(Case(name, form, objective), id=f"{name}-{form}".rstrip("-"))
@@ -250,7 +255,7 @@ def test_zero_where_assignments_do_not_depend_on_the_sample(case, make_problem):
     assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("family", ["tv", "mmd", "wasserstein"])
+@pytest.mark.parametrize("family", ["tv", "mmd", "wasserstein", "sliced_wasserstein"])
 def test_two_clusters_make_both_modes_equal(family, make_problem):
     ova, ovo = (
         [c.values[0] for c in CASES if c.values[0].name == f"{family}_{mode}"]
