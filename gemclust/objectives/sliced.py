@@ -101,8 +101,8 @@ class SlicedWasserstein(Transport):
             assert batch.features is not None
             rng = np.random.RandomState(self.random_state)
             directions = get_random_projections(batch.features.shape[1], self.n_projections, rng)
-            positions = torch.as_tensor(directions.T).to(batch.features) @ batch.features.T
-            positions, order = positions.sort(1)
+            lines = torch.as_tensor(directions).to(batch.features.device, batch.features.dtype)
+            positions, order = (batch.features @ lines).T.sort(1)
             memory["lines"] = order, positions.diff(dim=1)
         return memory["lines"]
 
