@@ -115,5 +115,6 @@ def _along_lines(joint: Tensor, which: Tensor, order: Tensor, gaps: Tensor) -> T
     ahead = total[restart, b] * below[restart, a] - total[restart, a] * below[restart, b]
     falling = (ahead.sign() * gaps).cumsum(2)
     potential = torch.nn.functional.pad(-falling, (1, 0))
-    back = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))
+    ranks = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    back = torch.empty_like(order).scatter_(1, order, ranks)
     return potential.gather(2, back.expand_as(potential)).sum(1)
