@@ -140,25 +140,7 @@ def choose_landmarks(
     features of those before leave of k(x, x), so that no part of the data is left out. A smooth
     kernel at the mean of neighbours is about the mean of their kernels, and these means are what
     an MMD compares: there, two steps of Lloyd's algorithm move the landmarks to the middle of
-    the rows around them.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        The kernel.
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        The samples.
-    n_components : int
-        Number of landmarks; there may be fewer if those explain the kernel already.
-    random_state : int
-        Draws them.
-    weight : ndarray of shape (n_samples,), optional
-        Sample weights.
-
-    Returns
-    -------
-    landmarks : ndarray or CSR matrix of shape (at most n_components, n_features)
-        As X.
+    the rows around them. There may be fewer than `n_components`, if those explain the kernel.
     """
     weight = np.ones(X.shape[0]) if weight is None else weight.astype(np.float64)
     if not weight.all():
