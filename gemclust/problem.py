@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gemclust.distributed import ALONE, Processes, split
-from gemclust.geometry import Geometry
+from gemclust.geometry import KEPT_FEATURES, Geometry
 from gemclust.models import Model, log_softmax
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
@@ -58,7 +58,7 @@ class Problem:
     processes : Processes
         Those that hold a shard of the samples each.
     memory : dict
-        What the objective keeps from one visit of the same samples to the next.
+        What is kept of batches that are seen again, if the objective compares all their samples.
     """
 
     model: Model
@@ -69,7 +69,7 @@ class Problem:
     alpha: float = 0.0
     units: NDArray[Any] | None = None
     processes: Processes = ALONE
-    memory: dict[int, dict[Any, Any]] = field(default_factory=dict, repr=False)
+    memory: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
     sizes: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -145,7 +145,8 @@ class Problem:
     ) -> Batch:
         """The samples as the objective sees them in training, in the unit of the geometry."""
         weight = self.weight if rows is None else self.weight[rows]
-        return Batch(log_proba, weight / mass, **self.geometry.take(rows), **visit)
+        seen = {} if "matrix" in visit else self.geometry.take(rows)
+        return Batch(log_proba, weight / mass, **seen, **visit)
 
     def _visit(
         self, which: Tensor, rows: NDArray[Any] | None, rng: np.random.RandomState | None
@@ -155,8 +156,11 @@ class Problem:
             return {}
         # Its batches are a fixed partition, of which the first sample names a part.
         part = -1 if rows is None else int(rows[0])
-        memory = self.memory.setdefault(part, {})
-        return {"restarts": tuple(which.tolist()), "memory": memory, "rng": rng}
+        if part not in self.memory:
+            size = len(self.inputs if rows is None else rows)
+            keep = size * len(self.inputs) <= KEPT_FEATURES
+            self.memory[part] = {"memory": {}, **(self.geometry.take(rows) if keep else {})}
+        return {"restarts": tuple(which.tolist()), "rng": rng, **self.memory[part]}
 
     def _by_means(
         self, leaf: Tensor, parts: list[Rows], as_batch: AsBatch, running: RunningMeans | None
