@@ -238,15 +238,18 @@ def working_dtype(X: Any) -> type[np.floating[Any]]:
     return np.float32 if X.dtype == np.float32 else np.float64
 
 
-def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None) -> Canonical:
+def canonical(
+    X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None, shard: bool = False
+) -> Canonical:
     """Drop rows of weight 0, merge equal rows and sort, so that weights mean repetition.
 
     With a precomputed affinity, rows are sorted but not merged: equal rows may differ in it. More
-    than `MERGE_SAMPLES` rows are left as they are, but for those of weight 0.
+    than `MERGE_SAMPLES` rows, and those of a shard of so many, are left as they are, but for those
+    of weight 0.
     """
     counted = np.flatnonzero(weight) if not weight.all() else None
     n_counted = X.shape[0] if counted is None else len(counted)
-    if n_counted > MERGE_SAMPLES:
+    if shard or n_counted > MERGE_SAMPLES:
         return _as_given(X, weight, counted, affinity)
     X = in_working_precision(X)
     position = np.full(X.shape[0], -1)
