@@ -19,6 +19,7 @@ from torch import Tensor
 from gemclust.kernels import SHIFT_FREE, Kernel, Nystroem, takes_matrices
 from gemclust.messages import warn
 from gemclust.objectives import Objective
+from gemclust.objectives.wasserstein import TRUE_METRICS
 from gemclust.samples import Samples, Scaling, in_working_precision, to_tensor, working_dtype
 
 MAX_MATRIX_BYTES = 2 * 2**30
@@ -35,9 +36,6 @@ EXACT_TRANSPORT_SAMPLES = 6_000
 
 # Distances that grow with X and do not change when it is shifted.
 _LENGTHS = ("euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "geodesic")
-
-# They obey the triangle inequality.
-_METRICS = (*_LENGTHS, "minkowski", "seuclidean", "hamming", "canberra", "jaccard")
 
 
 @dataclass(frozen=True)
@@ -68,13 +66,13 @@ class Geometry:
     def take(self, rows: NDArray[Any] | slice | None = None) -> dict[str, Any]:
         """Features and matrix of the given samples, or of all, as `Batch` takes them."""
         if self.distances is not None and self.features is not None:
-            part = self.features.take(rows)
-            return {"features": None, "matrix": self.distances(part.cpu().numpy())}
+            part = self.distances(self.features.take(rows).cpu().numpy())
+            return {"features": None, "matrix": part, "triangle": self.triangle}
         features = None if self.features is None else self.features.take(rows)
         matrix = self.matrix
         if matrix is not None and rows is not None:
             matrix = matrix[rows][:, rows]
-        return {"features": features, "matrix": matrix}
+        return {"features": features, "matrix": matrix, "triangle": self.triangle}
 
     def subset(self, rows: NDArray[Any]) -> Geometry:
         """That of some of the samples."""
@@ -126,7 +124,7 @@ class Affinity:
         components = self._n_components(n_total or X.shape[0])
         if components is not None and name not in ("linear", "cosine"):
             components = min(components, X.shape[0])
-            nystroem = Nystroem(self.kernel, space, components, objective.random_state)
+            nystroem = Nystroem(self.kernel, space, components, objective.random_state, weight)
             self.map = FeatureMap(nystroem, space, weight)
 
     @property
@@ -212,7 +210,7 @@ class Affinity:
                 f"metric={metric!r} is unknown; use one of {', '.join(_known_metrics())}, "
                 "'precomputed' or a function."
             )
-        triangle = isinstance(metric, str) and metric in _METRICS
+        triangle = isinstance(metric, str) and metric in TRUE_METRICS
         if len(inputs) > EXACT_TRANSPORT_SAMPLES:
             samples = (
                 inputs
@@ -409,10 +407,11 @@ def _check_matrix(affinity: Any, X: Any, kind: str | None) -> NDArray[Any]:
 
 def _check_consistent(objective: Objective, precomputed: Any) -> None:
     choice = {"kernel": ("kernel", "linear"), "distance": ("metric", "euclidean")}
-    if objective.affinity is None:
+    if objective.affinity not in choice:
         if precomputed is not None:
+            sight = "the rows of X" if objective.affinity else "probabilities only"
             raise ValueError(
-                f"{objective} looks at probabilities only and cannot use an affinity; leave "
+                f"{objective} looks at {sight} and cannot use an affinity; leave "
                 "`affinity` out, or use an MMD or Wasserstein objective."
             )
         return

@@ -110,7 +110,13 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
             f"solver='lbfgs' takes all samples at once; batch_size={estimator.batch_size} needs "
             "solver='adam' or 'sgd'."
         )
-    return get_objective(estimator.objective)
+    objective = get_objective(estimator.objective)
+    if estimator.solver == "lbfgs" and getattr(objective, "n_pairs", None) is not None:
+        raise ValueError(
+            f"solver='lbfgs' needs the exact objective; n_pairs={objective.n_pairs} needs "
+            "solver='adam' or 'sgd'."
+        )
+    return objective
 
 
 def check_n_clusters(estimator: GeminiClustering, n_samples: int) -> None:
@@ -162,7 +168,8 @@ def resolve_settings(estimator: GeminiClustering, objective: Objective, n_sample
         built_in = isinstance(estimator.model, str)
         all_at_once = few or objective.n_stages > 0
         given = isinstance(batch_size, int | np.integer)
-        solver = "lbfgs" if all_at_once and built_in and not given else "adam"
+        exact = getattr(objective, "n_pairs", None) is None
+        solver = "lbfgs" if all_at_once and built_in and not given and exact else "adam"
     if batch_size == "auto":
         batch_size = None if few else TRANSPORT_BATCH if transport else BATCH
     learning_rate = estimator.learning_rate

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gemclust.distributed import ALONE, Processes, split
-from gemclust.geometry import Geometry
+from gemclust.geometry import KEPT_FEATURES, Geometry
 from gemclust.models import Model, log_softmax
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
@@ -29,6 +29,7 @@ CHUNK = 2**20
 TRANSPORT_PART = 2_000
 
 Rows = NDArray[Any] | slice | None
+AsBatch = Callable[[Tensor, Rows], Batch]
 Sweep = Callable[[], Iterable[Batch]]
 """One visit of all samples, in parts whose weights sum to 1 over all parts and processes."""
 
@@ -56,6 +57,8 @@ class Problem:
         The outputs of the model that count; all by default.
     processes : Processes
         Those that hold a shard of the samples each.
+    memory : dict
+        What is kept of batches that are seen again, if the objective compares all their samples.
     """
 
     model: Model
@@ -66,7 +69,7 @@ class Problem:
     alpha: float = 0.0
     units: NDArray[Any] | None = None
     processes: Processes = ALONE
-    memory: dict[str, Any] = field(default_factory=dict, repr=False)
+    memory: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
     sizes: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +93,7 @@ class Problem:
         inputs = self.inputs.subset(rows)
         if self.geometry.features is self.inputs:
             geometry = replace(geometry, features=inputs)
-        return replace(self, inputs=inputs, weight=weight / mass, geometry=geometry)
+        return replace(self, inputs=inputs, weight=weight / mass, geometry=geometry, memory={})
 
     def loss_and_gradient(
         self,
@@ -98,6 +101,7 @@ class Problem:
         which: Tensor,
         rows: NDArray[Any] | None = None,
         running: RunningMeans | None = None,
+        rng: np.random.RandomState | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Minus the penalised objective of each restart on the given samples or all, and gradient.
 
@@ -106,16 +110,21 @@ class Problem:
         """
         leaf = parameters.detach().requires_grad_()
         parts, mass = self._parts(rows, len(parameters))
+        visit = self._visit(which, rows, rng)
+
+        def as_batch(log_proba: Tensor, part: Rows) -> Batch:
+            return self._as_batch(log_proba, part, mass, visit)
+
         if len(parts) == 1 and not self.processes.several:
-            batch = self.batch(leaf, parts[0], mass)
+            batch = as_batch(self.log_proba(leaf, parts[0], training=True), parts[0])
             if running is None:
                 value = self.objective.evaluate(batch)
             else:
                 value = self.objective.value(*running.means(self.objective, batch))
         elif self.by_means:
-            value = self._by_means(leaf, parts, mass, running)
+            value = self._by_means(leaf, parts, as_batch, running)
         else:
-            value = self._by_log_proba(leaf, rows, parts, mass)
+            value = self._by_log_proba(leaf, rows, parts, as_batch)
         if self.alpha:
             value = value - self.alpha * self.model.penalty(leaf)
         (gradient,) = torch.autograd.grad(-value.sum(), leaf)
@@ -131,22 +140,37 @@ class Problem:
         logits = self.model.logits(parameters, self.inputs.take(rows), training)
         return log_softmax(logits if self.units is None else logits[..., self.units])
 
-    def batch(self, parameters: Tensor, rows: Rows = None, mass: float | Tensor = 1.0) -> Batch:
+    def _as_batch(
+        self, log_proba: Tensor, rows: Rows, mass: float | Tensor, visit: dict[str, Any]
+    ) -> Batch:
         """The samples as the objective sees them in training, in the unit of the geometry."""
-        return self._as_batch(self.log_proba(parameters, rows, training=True), rows, mass)
-
-    def _as_batch(self, log_proba: Tensor, rows: Rows, mass: float | Tensor) -> Batch:
         weight = self.weight if rows is None else self.weight[rows]
-        return Batch(log_proba, weight / mass, **self.geometry.take(rows))
+        seen = {} if "matrix" in visit else self.geometry.take(rows)
+        return Batch(log_proba, weight / mass, **seen, **visit)
+
+    def _visit(
+        self, which: Tensor, rows: NDArray[Any] | None, rng: np.random.RandomState | None
+    ) -> dict[str, Any]:
+        """What an objective that compares all samples may know of this visit of them."""
+        if self.objective.n_stages:
+            return {}
+        # Its batches are a fixed partition, of which the first sample names a part.
+        part = -1 if rows is None else int(rows[0])
+        if part not in self.memory:
+            size = len(self.inputs if rows is None else rows)
+            keep = size * len(self.inputs) <= KEPT_FEATURES
+            self.memory[part] = {"memory": {}, **(self.geometry.take(rows) if keep else {})}
+        return {"restarts": tuple(which.tolist()), "rng": rng, **self.memory[part]}
 
     def _by_means(
-        self, leaf: Tensor, parts: list[Rows], mass: float | Tensor, running: RunningMeans | None
+        self, leaf: Tensor, parts: list[Rows], as_batch: AsBatch, running: RunningMeans | None
     ) -> Tensor:
         repeat_chance = self.model.chance()
 
         def sweep(parameters: Tensor) -> Iterator[Batch]:
             repeat_chance()
-            return (self.batch(parameters, part, mass) for part in parts)
+            for part in parts:
+                yield as_batch(self.log_proba(parameters, part, training=True), part)
 
         values_only = partial(sweep, leaf.detach())
         with torch.no_grad():
@@ -156,23 +180,24 @@ class Problem:
         return self._with_gradient(value, leaf, surrogates)
 
     def _by_log_proba(
-        self, leaf: Tensor, rows: Rows, parts: list[Rows], mass: float | Tensor
+        self, leaf: Tensor, rows: Rows, parts: list[Rows], as_batch: AsBatch
     ) -> Tensor:
         """For an objective that needs all samples at once: the model alone goes in chunks."""
         repeat_chance = self.model.chance()
 
-        def sweep(parameters: Tensor) -> Iterator[Tensor]:
+        def sweep() -> Iterator[Tensor]:
             repeat_chance()
-            return (self.log_proba(parameters, part, training=True) for part in parts)
+            for part in parts:
+                yield self.log_proba(leaf, part, training=True)
 
         with torch.no_grad():
-            chunks = list(sweep(leaf))
+            chunks = list(sweep())
         log_proba = torch.cat(chunks, dim=1).requires_grad_()
-        value = self.objective.evaluate(self._as_batch(log_proba, rows, mass))
+        value = self.objective.evaluate(as_batch(log_proba, rows))
         (gradient,) = torch.autograd.grad(value.sum(), log_proba)
         gradients = gradient.split([chunk.shape[1] for chunk in chunks], dim=1)
         surrogates = (
-            (part * gradient).sum() for part, gradient in zip(sweep(leaf), gradients, strict=True)
+            (part * gradient).sum() for part, gradient in zip(sweep(), gradients, strict=True)
         )
         return self._with_gradient(value, leaf, surrogates)
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from gemclust.models import Perceptron
-from gemclust.problem import Imitation, Problem
+from gemclust.problem import Imitation, Problem, evaluate
 from gemclust.samples import distances_to, trimmed_mean, weighted_median
 from gemclust.training import Run, Settings, train
 
@@ -20,6 +20,9 @@ SEED_WIDTH = 0.5
 """Width of the softmax around seeds, in median distances of the samples to the nearest seed."""
 
 IMITATION_ITERATIONS = 20
+
+TRIES = 10
+"""Draws of seeds among which a solver chooses that takes one restart by default."""
 
 CAP = 2.0
 """No distance counts more than so many times the median distance to the centre."""
@@ -46,17 +49,15 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
 
     All restarts but the second begin as a softmax of minus the squared distance to k-means++
     seeds: the linear model exactly, in its input; others by a short training to imitate it. The
-    second restart begins at random.
+    second restart begins at random. Solvers of few restarts choose among several draws of seeds.
     """
     model, weight = problem.model, problem.weight
     mass = weight.cpu().numpy().astype(np.float64)
     parameters = model.initialise(seeds.tolist(), weight.dtype).to(weight.device)
     space = seeding_space(problem, mass)
     seeded = np.flatnonzero(np.arange(len(seeds)) != 1)
-    rows = [
-        kmeans_plus_plus(space, mass, model.n_units, np.random.RandomState(seed))
-        for seed in seeds[seeded]
-    ]
+    tries = TRIES if settings.solver != "lbfgs" and problem.objective.n_stages else 1
+    rows = [_best_seeds(problem, space, mass, tries, seed) for seed in seeds[seeded]]
     if isinstance(model, Perceptron) and len(model.shapes) == 1:
         X = problem.inputs.array
         starts = [linear_around(X, mass, chosen) for chosen in rows]
@@ -68,6 +69,20 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
     imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]))
     parameters[seeded] = imitated.parameters
     return Run(parameters, imitated.interrupted)
+
+
+def _best_seeds(
+    problem: Problem, space: Space, mass: NDArray[Any], tries: int, seed: int
+) -> NDArray[Any]:
+    """Of several draws of seeds those around which the softmax has the highest objective."""
+    rng = np.random.RandomState(seed)
+    draws = [kmeans_plus_plus(space, mass, problem.model.n_units, rng) for _ in range(tries)]
+    if tries == 1:
+        return draws[0]
+    proba = torch.as_tensor(np.stack([softmax_around(space, mass, rows) for rows in draws]))
+    log_proba = proba.to(problem.weight).log()
+    values = evaluate(problem.objective, log_proba, problem.weight, problem.geometry)
+    return draws[int(values.argmax())]
 
 
 def seeding_space(problem: Problem, weight: NDArray[Any]) -> Space:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -175,15 +175,16 @@ def _stochastic(
     active = restarts = torch.arange(len(parameters), device=parameters.device)
     best = parameters.new_full((len(parameters),), torch.inf)
     stop = _Stopping(len(parameters), settings)
-    running = None if settings.running_means is None else RunningMeans(settings.running_means)
+    extras = _extras(problem, settings, rng)
+    parts = partition(problem, settings.batch_size, rng)
     steps = 0
     for epoch in range(1, settings.max_iter + 1):
         # The loss of the full batch belongs to the parameters before its step, the mean over
         # mini-batches rather to those after them.
         reached = parameters.clone()
         loss = torch.zeros_like(best)
-        for rows, share in minibatches(len(problem), settings.batch_size, rng):
-            part = descend(problem, parameters, restarts, optimiser, rows, running)
+        for rows, share in parts():
+            part = descend(problem, parameters, restarts, optimiser, rows, extras)
             _check_finite(part, settings, steps)
             loss += share * part
             steps += 1
@@ -224,11 +225,10 @@ def descend(
     restarts: Tensor,
     optimiser: torch.optim.Optimizer,
     rows: NDArray[Any] | None,
-    running: RunningMeans | None = None,
+    extras: dict[str, Any],
 ) -> Tensor:
     """One step of the optimiser on some rows; returns the losses before it."""
-    more = () if running is None else (running,)
-    loss, parameters.grad = problem.loss_and_gradient(parameters, restarts, rows, *more)
+    loss, parameters.grad = problem.loss_and_gradient(parameters, restarts, rows, **extras)
     optimiser.step()
     return loss
 
@@ -243,13 +243,37 @@ def make_optimiser(solver: str, parameters: Tensor, learning_rate: float) -> tor
 def minibatches(
     n_samples: int, batch_size: int | None, rng: np.random.RandomState
 ) -> Iterator[tuple[NDArray[Any] | None, float]]:
-    """Random parts of about equal size, each with its share of the samples."""
+    """Random parts of about equal size, each with its share of the samples, for one epoch."""
     if batch_size is None or batch_size >= n_samples:
         yield None, 1.0
         return
-    order = rng.permutation(n_samples)
-    for rows in np.array_split(order, round(n_samples / batch_size)):
+    for rows in np.array_split(rng.permutation(n_samples), round(n_samples / batch_size)):
         yield np.sort(rows), len(rows) / n_samples
+
+
+def partition(
+    problem: Problem | Imitation, batch_size: int | None, rng: np.random.RandomState
+) -> Callable[[], Iterable[tuple[NDArray[Any] | None, float]]]:
+    """A function that gives the mini-batches of the next epoch.
+
+    An objective that compares all samples of a batch sees the same batches again, in another
+    order, so that it may start where it ended the last time; others see new ones.
+    """
+    if isinstance(problem, Imitation) or problem.objective.n_stages:
+        return lambda: minibatches(len(problem), batch_size, rng)
+    parts = list(minibatches(len(problem), batch_size, rng))
+    return lambda: [parts[i] for i in rng.permutation(len(parts))]
+
+
+def _extras(
+    problem: Problem | Imitation, settings: Settings, rng: np.random.RandomState
+) -> dict[str, Any]:
+    """What else a stochastic solver tells the problem."""
+    if isinstance(problem, Imitation):
+        return {}
+    share = settings.running_means
+    fits = share is not None and problem.by_means and settings.batch_size is not None
+    return {"running": RunningMeans(share) if share and fits else None, "rng": rng}
 
 
 def one_pass(
@@ -266,9 +290,10 @@ def one_pass(
         optimiser.state[tensor] = {name: torch.tensor(value) for name, value in state.items()}
     rng = np.random.RandomState(seed)
     n_samples = len(problem)
+    extras = _extras(problem, settings, rng)
     with _own_chance(problem.model, seed), one_thread_if_small(n_samples * tensor.numel()):
         for steps, (rows, _) in enumerate(minibatches(n_samples, settings.batch_size, rng)):
-            loss = descend(problem, tensor, torch.arange(1), optimiser, rows)
+            loss = descend(problem, tensor, torch.arange(1), optimiser, rows, extras)
             _check_finite(loss, settings, steps)
     _check_finite(tensor.sum(1), settings, steps=1)
     kept = {name: value.cpu().numpy() for name, value in optimiser.state[tensor].items()}

@@ -12,12 +12,14 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics.pairwise import (
     PAIRWISE_KERNEL_FUNCTIONS,
     cosine_similarity,
+    laplacian_kernel,
     pairwise_distances,
     pairwise_kernels,
     rbf_kernel,
 )
 
 from gemclust.geometry import MAX_MATRIX_BYTES, Affinity, check_affinity, geodesic_distances
+from gemclust.kernels import Kernel, Nystroem, choose_landmarks, random_pivots
 from gemclust.metrics import gemini_score
 from gemclust.objectives import KL, MMD, Objective, Wasserstein
 
@@ -293,10 +295,10 @@ def test_kernel_of_matrices_is_not_called_for_each_pair():
 
     def kernel(A, B):
         calls.append(A.shape)
-        return rbf_kernel(A, B, gamma=0.5)
+        return laplacian_kernel(A, B, gamma=0.5)
 
     value = gemini_score(X, proba, MMD(kernel=kernel, n_components=50))
-    expected = gemini_score(X, proba, MMD(kernel="rbf", gamma=0.5, n_components=50))
+    expected = gemini_score(X, proba, MMD(kernel="laplacian", gamma=0.5, n_components=50))
     assert value == pytest.approx(expected, rel=1e-5)
     assert len(calls) < 300
 
@@ -306,6 +308,132 @@ def test_impossible_number_of_components_is_named(n_components):
     X, proba, _ = make_data()
     with pytest.raises(ValueError, match=f"n_components={n_components!r}"):
         gemini_score(X, proba, MMD(kernel="rbf", n_components=n_components))
+
+
+# Landmarks
+
+
+def make_unequal_clusters(seed=0):
+    """Five clusters in the plane, the largest a hundred times the smallest, and which is which."""
+    rng = np.random.default_rng(seed)
+    sizes = [1000, 100, 30, 20, 10]
+    labels = np.repeat(np.arange(5), sizes)
+    return rng.normal(size=(len(labels), 2)) + 12 * labels[:, None], labels
+
+
+def kernel_for(X, kernel="rbf", **parameters):
+    return Kernel(MMD(kernel=kernel, **parameters), X, np.ones(X.shape[0]))
+
+
+def kernel_error(kernel, X, features):
+    matrix = kernel(X, X)
+    return np.linalg.norm(matrix - features @ features.T) / np.linalg.norm(matrix)
+
+
+def nystroem_error(kernel, X, n_components, seed=0):
+    return kernel_error(kernel, X, Nystroem(kernel, X, n_components, seed)(X))
+
+
+LANDMARK_KERNELS = [
+    ("rbf", {}),
+    ("laplacian", {}),
+    ("polynomial", {}),
+    ("chi2", {}),
+    (bump_of_rows, {}),
+    (rbf_kernel, {}),
+]
+
+
+@pytest.mark.parametrize(("kernel", "parameters"), LANDMARK_KERNELS, ids=name_of)
+def test_as_many_landmarks_as_distinct_rows_are_exact(kernel, parameters):
+    X = np.repeat(make_data(12)[0], [1, 2, 3, 4] * 3, axis=0)
+    kernel = kernel_for(X, kernel, **parameters)
+    landmarks = choose_landmarks(kernel, X, 12, 0)
+    assert len(np.unique(np.round(landmarks, 9), axis=0)) == len(landmarks) == 12
+    assert nystroem_error(kernel, X, 12) < 1e-6
+
+
+@pytest.mark.parametrize(("kernel", "parameters"), LANDMARK_KERNELS, ids=name_of)
+def test_error_of_the_kernel_decreases_with_the_number_of_landmarks(kernel, parameters):
+    X, _, _ = make_data(80)
+    kernel = kernel_for(X, kernel, **parameters)
+    errors = [nystroem_error(kernel, X, size) for size in (2, 8, 30, 70)]
+    assert sorted(errors, reverse=True) == errors
+    assert errors[-1] < 0.3 * errors[0]
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "laplacian"])
+@pytest.mark.parametrize("seed", range(3))
+def test_landmarks_are_not_worse_than_uniform_ones_on_clusters_of_unequal_size(kernel, seed):
+    X, labels = make_unequal_clusters()
+    kernel = kernel_for(X, kernel, gamma=0.02)
+    uniform = X[np.random.default_rng(seed).permutation(len(X))[:20]]
+    ours = Nystroem(kernel, X, 20, seed)(X)
+    theirs = Nystroem(kernel, uniform, 20, seed)(X)
+    assert kernel_error(kernel, X, ours) < kernel_error(kernel, X, theirs)
+    # Every cluster has features; uniform rows leave one without.
+    norms = [[np.square(f[labels == k]).sum(1).mean() for k in range(5)] for f in (ours, theirs)]
+    assert min(norms[0]) > 0.5 > min(norms[1])
+
+
+def test_rows_without_weight_are_never_landmarks():
+    X, labels = make_unequal_clusters()
+    weight = (labels != 0).astype(float)
+    for kernel in ("rbf", "laplacian"):
+        landmarks = choose_landmarks(kernel_for(X, kernel, gamma=0.1), X, 30, 0, weight)
+        assert landmarks.sum(1).min() > X[labels > 0].sum(1).min() - 1e-9
+    pivots = random_pivots(kernel_for(X), X, 30, weight, np.random.RandomState(0))
+    assert weight[pivots].all()
+
+
+def test_rows_are_landmarks_in_proportion_to_their_weight():
+    X = np.concatenate([np.zeros((50, 1)), np.ones((50, 1))]) + 1e-3 * np.arange(100)[:, None]
+    weight = np.repeat([1.0, 9.0], 50)
+    kernel = kernel_for(X, gamma=1e8)  # all rows are orthogonal
+    rows = [random_pivots(kernel, X, 1, weight, np.random.RandomState(s))[0] for s in range(300)]
+    assert np.mean(np.array(rows) >= 50) == pytest.approx(0.9, abs=0.05)
+
+
+def test_landmarks_of_sparse_rows_are_those_of_dense_rows(sparse_data):
+    X, dense, _, weight = sparse_data
+    for kernel in ("rbf", "laplacian"):
+        landmarks = choose_landmarks(kernel_for(X, kernel), X, 8, 0, weight)
+        assert sp.issparse(landmarks)
+        expected = choose_landmarks(kernel_for(dense, kernel), dense, 8, 0, weight)
+        np.testing.assert_allclose(landmarks.toarray(), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kernel", "gamma"), [("rbf", 0.3), ("rbf", 1e-2), ("laplacian", 0.3)])
+def test_features_in_single_precision_are_as_good(kernel, gamma):
+    X, _ = make_unequal_clusters()
+    X = (X - X.mean(0)) / X.std(0)
+    double = kernel_for(X, kernel, gamma=gamma)
+    single = kernel_for(X.astype(np.float32), kernel, gamma=gamma)
+    features = [
+        Nystroem(kernel, X.astype(dtype), 100, 0)(X.astype(dtype))
+        for kernel, dtype in ((double, np.float64), (single, np.float32))
+    ]
+    assert features[1].dtype == np.float32
+    # An MMD sees the kernel around its mean, which is what a wide one has little of.
+    grams = [f.astype(float) - f.astype(float).mean(0) for f in features]
+    exact, rounded = (gram @ gram.T for gram in grams)
+    assert np.linalg.norm(rounded - exact) < 1e-3 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("kernel", ["sigmoid", "additive_chi2", lambda a, b: float(a @ b) - 5])
+def test_kernel_that_is_not_positive_has_landmarks(kernel):
+    X, proba, _ = make_data(200)
+    assert len(choose_landmarks(kernel_for(X, kernel), X, 30, 0)) == 30
+    exact, mapped = (
+        gemini_score(X, proba, MMD(kernel=kernel, n_components=size)) for size in (None, 30)
+    )
+    assert mapped == pytest.approx(exact, rel=0.3)
+
+
+def test_kernel_that_is_not_finite_is_refused():
+    X, proba, _ = make_data(50)
+    with pytest.raises(ValueError, match="kernel contains NaN or infinity"):
+        gemini_score(X, proba, MMD(kernel=lambda a, b: np.nan, n_components=10))
 
 
 # Sparse input

@@ -42,7 +42,8 @@ class MMD(Objective):
     n_components : int, "auto" or None, default="auto"
         Size of the Nystroem feature map of a kernel that has no finite one of its own. None:
         the exact n_samples x n_samples matrix. "auto": exact up to 5,000 samples, 500
-        components above.
+        components above. Narrow kernels need more of them: see "Kernels at scale" in the
+        documentation.
     random_state : int, default=0
         Draws the Nystroem landmarks.
 

@@ -101,8 +101,8 @@ class SlicedWasserstein(Transport):
             assert batch.features is not None
             rng = np.random.RandomState(self.random_state)
             directions = get_random_projections(batch.features.shape[1], self.n_projections, rng)
-            positions = torch.as_tensor(directions.T).to(batch.features) @ batch.features.T
-            positions, order = positions.sort(1)
+            lines = torch.as_tensor(directions).to(batch.features.device, batch.features.dtype)
+            positions, order = (batch.features @ lines).T.sort(1)
             memory["lines"] = order, positions.diff(dim=1)
         return memory["lines"]
 
@@ -115,5 +115,6 @@ def _along_lines(joint: Tensor, which: Tensor, order: Tensor, gaps: Tensor) -> T
     ahead = total[restart, b] * below[restart, a] - total[restart, a] * below[restart, b]
     falling = (ahead.sign() * gaps).cumsum(2)
     potential = torch.nn.functional.pad(-falling, (1, 0))
-    back = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))
+    ranks = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    back = torch.empty_like(order).scatter_(1, order, ranks)
     return potential.gather(2, back.expand_as(potential)).sum(1)
