@@ -96,7 +96,7 @@ def climb(
     for problem in problems[1:]:
         if run.interrupted or run.stopped:
             break
-        best = int(np.argmin([np.nan_to_num(curve[-1:], nan=np.inf) for curve in run.curves]))
+        best = int(np.argmin([np.nan_to_num((curve or [np.inf])[-1], nan=np.inf) for curve in run.curves]))
         curve = run.curves[best]
         onwards = replace(
             settings,
