@@ -20,7 +20,14 @@ from gemclust.kernels import SHIFT_FREE, Kernel, Nystroem, takes_matrices
 from gemclust.messages import warn
 from gemclust.objectives import Objective
 from gemclust.objectives.wasserstein import TRUE_METRICS
-from gemclust.samples import Samples, Scaling, in_working_precision, to_tensor, working_dtype
+from gemclust.samples import (
+    Samples,
+    Scaling,
+    in_working_precision,
+    row_width,
+    to_tensor,
+    working_dtype,
+)
 
 MAX_MATRIX_BYTES = 2 * 2**30
 """No kernel or distance matrix larger than this is computed."""
@@ -258,7 +265,7 @@ class FeatureMap:
     def __init__(self, function: Any, X: Any, weight: NDArray[Any]) -> None:
         self.function = function
         features = function(X)
-        self.width = int(features.shape[1])
+        self.width = row_width(features)
         self.mean = None
         if not sp.issparse(features):
             self.mean = np.average(features, axis=0, weights=weight).astype(features.dtype)

@@ -225,8 +225,7 @@ class Problem:
 
     def value(self, parameters: Tensor) -> NDArray[Any]:
         """The GEMINI of each restart in the units of X."""
-        width = len(parameters) * self.model.width + self.inputs.width
-        size = chunk_size(len(self.inputs), width)
+        size = chunk_size(len(self.inputs), self._width(len(parameters)))
         with self._few_threads(parameters):
             return gemini(
                 self.objective,
@@ -240,6 +239,14 @@ class Problem:
     def _few_threads(self, parameters: Tensor) -> AbstractContextManager[None]:
         return one_thread_if_small(len(self.inputs) * parameters.numel())
 
+    def _width(self, n_restarts: int) -> int:
+        """Numbers that are held for a sample of a chunk; features that are kept need none."""
+        width = n_restarts * self.model.width + self.inputs.width
+        features = self.geometry.features
+        if features is None or features is self.inputs or features.few:
+            return width
+        return width + features.width
+
     def _own(self, rows: NDArray[Any]) -> NDArray[Any]:
         if not self.processes.several:
             return rows
@@ -249,7 +256,7 @@ class Problem:
         self, rows: NDArray[Any] | None, n_restarts: int
     ) -> tuple[list[Rows], float | Tensor]:
         """Chunks of the given samples, and the weight of them all."""
-        width = n_restarts * self.model.width + self.inputs.width
+        width = self._width(n_restarts)
         if rows is None:
             n_samples = len(self.inputs)
             return chunks(n_samples, chunk_size(n_samples, width)), 1.0

@@ -28,6 +28,11 @@ def to_tensor(array: NDArray[Any], device: str | torch.device = "cpu") -> Tensor
         return torch.as_tensor(array, device=device)
 
 
+def row_width(X: Any) -> int:
+    """Numbers that a row has; if X is sparse, those that one has on average."""
+    return 1 + X.nnz // max(1, X.shape[0]) if sp.issparse(X) else int(X.shape[1])
+
+
 class Samples:
     """Rows of a dense or CSR matrix as tensors, all of them or some, after a transformation.
 
@@ -45,7 +50,8 @@ class Samples:
     rows : ndarray of int of shape (n_samples,), optional
         Which rows of the array are samples, in which order; all by default.
     width : int, optional
-        Numbers that a transformed sample has, if not as many as a row.
+        Numbers that a transformed sample has; if the transformation does not say it, as many as
+        a row.
     keep : int
         Up to so many numbers the samples are few.
     """
@@ -63,7 +69,7 @@ class Samples:
         self.device = device
         self.transform = transform
         self.rows = rows
-        self.width = width or int(array.shape[1])
+        self.width = width or getattr(transform, "width", row_width)(array)
         self.keep = keep
         self._array: Any = array if transform is None and rows is None else None
         self._all: Tensor | None = None
@@ -147,6 +153,10 @@ class Scaling:
         radius = distances_to(X, self.centre)
         typical = weighted_median(radius, weight) or np.average(radius, weights=weight) or 1.0
         self.scale = float(typical / np.sqrt(X.shape[1]))
+
+    def width(self, X: Any) -> int:
+        """Numbers that a row of X has in the units of the model."""
+        return int(X.shape[1]) if self.centre.any() else row_width(X)
 
     def __call__(self, X: Any) -> Any:
         """X in the units of the model; sparse X becomes dense only if training data was dense."""
