@@ -65,7 +65,7 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
         return Run(parameters)
     target = torch.as_tensor(np.stack([softmax_around(space, mass, chosen) for chosen in rows]))
     imitation = Imitation(model, problem.inputs, weight, target.to(weight))
-    brief = replace(settings, max_iter=IMITATION_ITERATIONS)
+    brief = replace(settings, max_iter=IMITATION_ITERATIONS, drop=False)
     imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]))
     parameters[seeded] = imitated.parameters
     return Run(parameters, imitated.interrupted)
