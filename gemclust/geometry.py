@@ -21,6 +21,7 @@ from gemclust.messages import warn
 from gemclust.objectives import Objective
 from gemclust.objectives.wasserstein import TRUE_METRICS
 from gemclust.samples import (
+    KEPT_NUMBERS,
     Samples,
     Scaling,
     in_working_precision,
@@ -191,7 +192,9 @@ class Affinity:
         if self.map is not None:
             transform = compose(self.map, self._space)
             width, unit = self.map.width, self.map.unit
-            features = Samples(X, device, transform, inputs.rows, width, keep=KEPT_FEATURES)
+            # Normalised rows are made as fast as they are read, and kept they are X once more.
+            keep = KEPT_NUMBERS if isinstance(self.map.function, CosineMap) else KEPT_FEATURES
+            features = Samples(X, device, transform, inputs.rows, width, keep)
             return Geometry(features=features, unit=unit)
         assert self.kernel is not None
         _check_memory(len(inputs), inputs.array.dtype, "n_components=500, or the linear kernel")
