@@ -20,7 +20,15 @@ from gemclust.kernels import SHIFT_FREE, Kernel, Nystroem, takes_matrices
 from gemclust.messages import warn
 from gemclust.objectives import Objective
 from gemclust.objectives.wasserstein import TRUE_METRICS
-from gemclust.samples import Samples, Scaling, in_working_precision, to_tensor, working_dtype
+from gemclust.samples import (
+    KEPT_NUMBERS,
+    Samples,
+    Scaling,
+    in_working_precision,
+    row_width,
+    to_tensor,
+    working_dtype,
+)
 
 MAX_MATRIX_BYTES = 2 * 2**30
 """No kernel or distance matrix larger than this is computed."""
@@ -184,7 +192,9 @@ class Affinity:
         if self.map is not None:
             transform = compose(self.map, self._space)
             width, unit = self.map.width, self.map.unit
-            features = Samples(X, device, transform, inputs.rows, width, keep=KEPT_FEATURES)
+            # Normalised rows are made as fast as they are read, and kept they are X once more.
+            keep = KEPT_NUMBERS if isinstance(self.map.function, CosineMap) else KEPT_FEATURES
+            features = Samples(X, device, transform, inputs.rows, width, keep)
             return Geometry(features=features, unit=unit)
         assert self.kernel is not None
         _check_memory(len(inputs), inputs.array.dtype, "n_components=500, or the linear kernel")
@@ -258,7 +268,7 @@ class FeatureMap:
     def __init__(self, function: Any, X: Any, weight: NDArray[Any]) -> None:
         self.function = function
         features = function(X)
-        self.width = int(features.shape[1])
+        self.width = row_width(features)
         self.mean = None
         if not sp.issparse(features):
             self.mean = np.average(features, axis=0, weights=weight).astype(features.dtype)

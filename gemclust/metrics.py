@@ -13,7 +13,7 @@ from gemclust.geometry import Affinity, check_affinity
 from gemclust.objectives import Objective, get_objective
 from gemclust.parameters import check_sample_weight
 from gemclust.problem import evaluate
-from gemclust.samples import to_tensor, working_dtype
+from gemclust.samples import Samples, to_tensor, working_dtype
 from gemclust.shards import Shard
 
 __all__ = ["gemini_score"]
@@ -78,9 +78,12 @@ def gemini_score(
     shard = Shard(samples, weight, matrix, ALONE)
     data, pilot = shard.data, shard.pilot
     fitted = Affinity(objective, pilot.X, pilot.weight, pilot.affinity, n_total=len(data))
-    geometry = fitted.geometry(data.X, data.weight, data.affinity)
-    counted = weight > 0
+    inputs = Samples(data.X, "cpu", fitted.scaling, data.rows)
+    geometry = fitted.geometry(data.X, data.weight, data.affinity, inputs)
+    counted = np.flatnonzero(weight)
     if data.position is not None:
+        # In the order of training: parts of many samples are drawn by their numbers.
+        counted = counted[np.argsort(data.position[counted], kind="stable")]
         geometry = geometry.subset(data.position[counted])
     with np.errstate(divide="ignore"):
         log_proba = to_tensor(np.log(proba[counted])[None])

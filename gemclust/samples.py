@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ def to_tensor(array: NDArray[Any], device: str | torch.device = "cpu") -> Tensor
         return torch.as_tensor(array, device=device)
 
 
+def row_width(X: Any) -> int:
+    """Numbers that a row has; if X is sparse, those that one has on average."""
+    return 1 + X.nnz // max(1, X.shape[0]) if sp.issparse(X) else int(X.shape[1])
+
+
 class Samples:
     """Rows of a dense or CSR matrix as tensors, all of them or some, after a transformation.
 
@@ -45,7 +51,8 @@ class Samples:
     rows : ndarray of int of shape (n_samples,), optional
         Which rows of the array are samples, in which order; all by default.
     width : int, optional
-        Numbers that a transformed sample has, if not as many as a row.
+        Numbers that a transformed sample has; if the transformation does not say it, as many as
+        a row.
     keep : int
         Up to so many numbers the samples are few.
     """
@@ -63,11 +70,11 @@ class Samples:
         self.device = device
         self.transform = transform
         self.rows = rows
-        self.width = width or int(array.shape[1])
+        self.width = width or getattr(transform, "width", row_width)(array)
         self.keep = keep
         self._array: Any = array if transform is None and rows is None else None
         self._all: Tensor | None = None
-        self._last: tuple[Any, Any] = (None, None)
+        self._memo = threading.local()
 
     def __len__(self) -> int:
         return int(self.source.shape[0]) if self.rows is None else len(self.rows)
@@ -94,11 +101,12 @@ class Samples:
                 self._all = self._tensor(self.array)
             return self._all
         # The model and the objective often take the very same rows one after the other.
-        if self._last[0] is not rows:
+        last: tuple[Any, Any] = getattr(self._memo, "last", (None, None))
+        if last[0] is not rows:
             kept = self._array is not None or self.few
             part = self.array[rows] if kept else self._transformed(rows)
-            self._last = (rows, self._tensor(part))
-        return self._last[1]
+            last = self._memo.last = rows, self._tensor(part)
+        return last[1]
 
     def subset(self, rows: NDArray[Any]) -> Samples:
         """Some of the samples as samples of their own."""
@@ -147,6 +155,10 @@ class Scaling:
         radius = distances_to(X, self.centre)
         typical = weighted_median(radius, weight) or np.average(radius, weights=weight) or 1.0
         self.scale = float(typical / np.sqrt(X.shape[1]))
+
+    def width(self, X: Any) -> int:
+        """Numbers that a row of X has in the units of the model."""
+        return int(X.shape[1]) if self.centre.any() else row_width(X)
 
     def __call__(self, X: Any) -> Any:
         """X in the units of the model; sparse X becomes dense only if training data was dense."""
@@ -238,15 +250,18 @@ def working_dtype(X: Any) -> type[np.floating[Any]]:
     return np.float32 if X.dtype == np.float32 else np.float64
 
 
-def canonical(X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None) -> Canonical:
+def canonical(
+    X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None = None, shard: bool = False
+) -> Canonical:
     """Drop rows of weight 0, merge equal rows and sort, so that weights mean repetition.
 
     With a precomputed affinity, rows are sorted but not merged: equal rows may differ in it. More
-    than `MERGE_SAMPLES` rows are left as they are, but for those of weight 0.
+    than `MERGE_SAMPLES` rows, and those of a shard of so many, are left as they are, but for those
+    of weight 0.
     """
     counted = np.flatnonzero(weight) if not weight.all() else None
     n_counted = X.shape[0] if counted is None else len(counted)
-    if n_counted > MERGE_SAMPLES:
+    if shard or n_counted > MERGE_SAMPLES:
         return _as_given(X, weight, counted, affinity)
     X = in_working_precision(X)
     position = np.full(X.shape[0], -1)

@@ -67,7 +67,7 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
     target = torch.as_tensor(np.stack([softmax_around(space, mass, chosen) for chosen in rows]))
     imitation = Imitation(model, problem.inputs, weight, target.to(weight))
     iterations = IMITATION_ITERATIONS.get(settings.solver, IMITATION_EPOCHS)
-    brief = replace(settings, max_iter=iterations)
+    brief = replace(settings, max_iter=iterations, drop=False)
     imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]))
     parameters[seeded] = imitated.parameters
     return Run(parameters, imitated.interrupted)

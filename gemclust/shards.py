@@ -43,11 +43,13 @@ class Shard:
         self, X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None, processes: Processes
     ) -> None:
         self.n_given = sum(processes.gather(X.shape[0]))
-        if self.n_given <= MERGE_SAMPLES:
-            X, weight = processes.concatenate(X), processes.concatenate(weight)
+        if processes.several and sum(processes.gather(np.count_nonzero(weight))) <= MERGE_SAMPLES:
+            counted = np.flatnonzero(weight)
+            X, weight = processes.concatenate(X[counted]), processes.concatenate(weight[counted])
             processes = ALONE
         self.processes = processes
-        self.data = canonical(X, weight, affinity)
+        # Sorted shards would not have the order of all samples in one process.
+        self.data = canonical(X, weight, affinity, shard=processes.several)
         sizes = processes.gather(len(self.data))
         self.n_total = sum(sizes)
         self.n_distinct = self.data.n_distinct if not processes.several else self.n_total

@@ -93,7 +93,7 @@ def climb(
     for problem in problems[1:]:
         if run.interrupted or run.stopped:
             break
-        best = int(np.argmin([np.nan_to_num(curve[-1:], nan=np.inf) for curve in run.curves]))
+        best = int(np.argmin([_last(curve) for curve in run.curves]))
         curve = run.curves[best]
         onwards = replace(
             settings,
@@ -104,6 +104,10 @@ def climb(
         run = train(problem, begin, onwards, seed, _later(report, len(curve)))
         run.curves = [curve + run.curves[0]]
     return run
+
+
+def _last(curve: list[float]) -> float:
+    return curve[-1] if curve and not math.isnan(curve[-1]) else math.inf
 
 
 def _later(report: Report, iterations: int) -> Report:

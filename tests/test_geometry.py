@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 from references import gemini_by_name
 from scipy.spatial.distance import cdist
+from scipy.special import softmax
 from sklearn.datasets import make_blobs
 from sklearn.metrics.pairwise import (
     PAIRWISE_KERNEL_FUNCTIONS,
@@ -18,6 +19,8 @@ from sklearn.metrics.pairwise import (
     rbf_kernel,
 )
 
+from gemclust import geometry as geometry_module
+from gemclust import problem as problem_module
 from gemclust.geometry import MAX_MATRIX_BYTES, Affinity, check_affinity, geodesic_distances
 from gemclust.kernels import Kernel, Nystroem, choose_landmarks, random_pivots
 from gemclust.metrics import gemini_score
@@ -749,9 +752,7 @@ def test_precomputed_needs_the_matrix(objective):
     [
         (MMD(kernel="rbf", n_components=None), "n_components=500"),
         (MMD(kernel=bump_of_rows, n_components=None), "n_components=500"),
-        (Wasserstein(), "MMD"),
-        (Wasserstein(metric="geodesic"), "MMD"),
-        (Wasserstein(metric=cdist), "MMD"),
+        (Wasserstein(metric="geodesic"), "another metric"),
     ],
     ids=name_of,
 )
@@ -762,6 +763,40 @@ def test_matrix_beyond_the_bound_is_refused_with_its_size_and_a_remedy(
     X = np.random.default_rng(0).normal(size=(40_000, 1)).astype(dtype)
     with pytest.raises(ValueError, match=rf"40000 x 40000 .*{needed} GiB.*2 GiB.*{remedy}"):
         gemini_score(X, X[:, 0] > 0, objective)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", cdist], ids=str)
+def test_distances_of_many_samples_are_computed_batch_by_batch(monkeypatch, metric):
+    monkeypatch.setattr(geometry_module, "EXACT_TRANSPORT_SAMPLES", 50)
+    X = 3 + np.random.default_rng(0).normal(size=(80, 2))
+    objective, weight = Wasserstein(metric=metric), np.ones(80)
+    geometry = Affinity(objective, X, weight).geometry(X, weight)
+    assert geometry.matrix is None
+    rows = np.array([3, 50, 7, 79])
+    for some in (rows, slice(10, 20)):
+        batch = geometry.take(some)
+        assert batch["features"] is None
+        named = metric if isinstance(metric, str) else "euclidean"
+        expected = cdist(X[some], X[some], named)
+        np.testing.assert_allclose(geometry.unit * batch["matrix"], expected, atol=1e-12)
+    np.testing.assert_array_equal(
+        geometry.subset(rows).take(np.array([0, 3]))["matrix"],
+        geometry.take(rows[[0, 3]])["matrix"],
+    )
+
+
+@pytest.mark.parametrize("mode", ["ova", "ovo"])
+def test_transport_of_many_samples_is_its_mean_over_parts(monkeypatch, mode):
+    X = np.random.default_rng(0).normal(size=(600, 2))
+    proba = softmax(2 * X @ np.random.default_rng(1).normal(size=(2, 3)), axis=1)
+    whole = gemini_score(X, proba, Wasserstein(mode))
+    monkeypatch.setattr(geometry_module, "EXACT_TRANSPORT_SAMPLES", 300)
+    monkeypatch.setattr(problem_module, "TRANSPORT_PART", 200)
+    parts = gemini_score(X, proba, Wasserstein(mode))
+    assert whole < parts < 1.1 * whole  # that of fewer samples is greater
+    order = np.random.default_rng(2).permutation(600)
+    # The order in which they are given does not matter.
+    assert gemini_score(X[order], proba[order], Wasserstein(mode)) == pytest.approx(parts)
 
 
 # Units of X
@@ -845,13 +880,13 @@ def test_some_rows_are_a_part_of_all(objective):
     geometry = geometry_of(objective, X, weight)
     rows = np.array([7, 2, 11])
     whole, part = geometry.take(), geometry.take(rows)
-    assert whole.keys() == part.keys() == {"features", "matrix"}
+    assert whole.keys() == part.keys() == {"features", "matrix", "triangle"}
     if whole["features"] is not None:
         np.testing.assert_array_equal(part["features"], whole["features"][rows])
     if whole["matrix"] is not None:
         np.testing.assert_array_equal(part["matrix"], whole["matrix"][np.ix_(rows, rows)])
     given = {"kernel": 1, "distance": 1, None: 0}[objective.affinity]
-    assert sum(value is not None for value in whole.values()) == given
+    assert sum(whole[name] is not None for name in ("features", "matrix")) == given
 
 
 class OneKernel(Objective):

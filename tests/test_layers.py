@@ -13,7 +13,8 @@ import gemclust
 ROOT = Path(gemclust.__file__).parent
 
 LAYERS = [
-    {"messages", "threads", "samples", "objectives", "models"},
+    {"messages", "threads", "distributed", "samples"},
+    {"objectives", "models", "shards"},
     {"kernels"},
     {"geometry"},
     {"lbfgs", "problem"},
@@ -89,7 +90,9 @@ def test_imports_are_found():
     assert own("sklearn.base") is None
 
 
-@pytest.mark.parametrize("module", ["training", "lbfgs", "models", "seeding", "selection"])
+@pytest.mark.parametrize(
+    "module", ["training", "lbfgs", "models", "problem", "seeding", "distributed"]
+)
 def test_what_trains_knows_no_scikit_learn(module):
     names = list(imports(FILES[f"gemclust.{module}"]))
     assert not [name for name in names if name.split(".")[0] == "sklearn"]

@@ -149,8 +149,18 @@ def test_many_samples_stay_as_they_are_but_for_weight_zero():
     X, weight = make_rows(2 * MERGE_SAMPLES)
     assert np.count_nonzero(weight) > MERGE_SAMPLES
     data = canonical(X, weight)
-    np.testing.assert_array_equal(data.X, X[weight > 0])
+    assert data.X is X  # without a copy
+    np.testing.assert_array_equal(data.rows, np.flatnonzero(weight))
     np.testing.assert_array_equal(data.weight, weight[weight > 0])
+    np.testing.assert_array_equal(data.position[data.rows], np.arange(len(data)))
+    assert (data.position[weight == 0] == -1).all()
+
+
+def test_shards_keep_their_order():
+    X, weight = make_rows()
+    data = canonical(X, weight, shard=True)
+    assert data.X is X
+    np.testing.assert_array_equal(data.rows, np.flatnonzero(weight))
 
 
 def test_as_many_samples_as_are_merged():

@@ -1,5 +1,7 @@
 """What is kept of a training: the best restart and the clusters it uses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from gemclust.geometry import Affinity
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import get_objective
-from gemclust.problem import Problem
+from gemclust.problem import Problem, log_probabilities
 from gemclust.samples import Samples, Scaling
 from gemclust.selection import choose
 from gemclust.training import Run
@@ -28,8 +30,14 @@ def linear(*weights_then_biases):
     return torch.tensor(weights_then_biases, dtype=torch.float64)
 
 
+def proba_of(problem, run, choice):
+    """p(y|x) of the restart and the units that were kept."""
+    best = run.parameters[choice.restart : choice.restart + 1]
+    return log_probabilities(problem.model, best, problem.inputs, choice.units)[0].exp().numpy()
+
+
 def with_double_weight(problem):
-    return Problem(**{**vars(problem), "weight": problem.weight.double()})
+    return replace(problem, weight=problem.weight.double())
 
 
 def test_best_restart_is_kept_with_its_value_in_the_units_of_x():
@@ -38,7 +46,7 @@ def test_best_restart_is_kept_with_its_value_in_the_units_of_x():
     choice = choose(problem, run)
     assert choice.restart == 1
     assert choice.units.tolist() == [0, 1]
-    expected = gemini_score(X, choice.log_proba.exp().numpy(), "mmd_ovo")
+    expected = gemini_score(X, proba_of(problem, run, choice), "mmd_ovo")
     assert choice.value == pytest.approx(expected, rel=1e-12)
 
 
@@ -47,14 +55,17 @@ def test_penalty_counts_in_the_choice_and_not_in_the_value():
     free = choose(with_double_weight(make_problem(2)), run)
     penalised = choose(with_double_weight(make_problem(2, alpha=0.01)), run)
     assert (free.restart, penalised.restart) == (1, 0)
-    expected = gemini_score(X, penalised.log_proba.exp().numpy(), "mmd_ovo")
+    expected = gemini_score(X, proba_of(make_problem(2), run, penalised), "mmd_ovo")
     assert penalised.value == pytest.approx(expected, rel=1e-12)
 
 
 def test_unit_that_wins_nothing_is_dropped_and_the_rest_renormalised():
     problem = with_double_weight(make_problem(3))
-    choice = choose(problem, Run(linear(-1, 0, 1, 0, -0.5, 0)[None]))
+    run = Run(linear(-1, 0, 1, 0, -0.5, 0)[None])
+    choice = choose(problem, run)
     assert choice.units.tolist() == [0, 2]
-    np.testing.assert_allclose(choice.log_proba.exp().sum(1), 1)
-    expected = gemini_score(X, choice.log_proba.exp().numpy(), "mmd_ovo")
+    proba = proba_of(problem, run, choice)
+    np.testing.assert_allclose(proba.sum(1), 1)
+    np.testing.assert_allclose(choice.proportions, proba.mean(0))
+    expected = gemini_score(X, proba, "mmd_ovo")
     assert choice.value == pytest.approx(expected, rel=1e-12)

@@ -5,18 +5,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import torch
 from sklearn.datasets import make_blobs
 from torch import nn
 
 from gemclust.geometry import Affinity
 from gemclust.models import ModuleModel, Perceptron
-from gemclust.objectives import get_objective
-from gemclust.problem import CHUNK, Imitation, Problem, evaluate, log_probabilities
+from gemclust.objectives import Batch, get_objective
+from gemclust.problem import Imitation, Problem, log_probabilities
 from gemclust.samples import Samples, Scaling
 from gemclust.threads import SMALL_PRODUCT, one_thread_if_small
-from gemclust.training import Run, Settings, minibatches, one_pass, train
+from gemclust.training import (
+    KEPT_AFTER,
+    Run,
+    Settings,
+    climb,
+    minibatches,
+    one_pass,
+    train,
+)
 
 LBFGS = Settings("lbfgs", None, 0.01, max_iter=300, tol=1e-4, n_iter_no_change=10)
 ADAM = Settings("adam", None, 0.05, max_iter=400, tol=1e-4, n_iter_no_change=10)
@@ -42,8 +49,7 @@ def make_start(problem, seeds=(0, 1, 2, 3, 4)):
 
 
 def losses_of(problem, parameters):
-    with torch.no_grad():
-        return problem.loss(parameters, torch.arange(len(parameters))).numpy()
+    return problem.loss_and_gradient(parameters, torch.arange(len(parameters)))[0].numpy()
 
 
 def run_of(problem, start, settings, report=None, seed=0):
@@ -123,7 +129,8 @@ def test_loss_sees_only_the_units_that_count():
     problem = make_task()
     start = make_start(problem)
     logits = problem.model.logits(start, problem.inputs.take())[..., [2, 0]]
-    expected = -problem.objective.evaluate(problem.batch(logits.log_softmax(-1)))
+    batch = Batch(logits.log_softmax(-1), problem.weight, **problem.geometry.take())
+    expected = -problem.objective.evaluate(batch)
     np.testing.assert_allclose(losses_of(replace(problem, units=np.array([2, 0])), start), expected)
 
 
@@ -190,7 +197,9 @@ def documented_stop(losses, tol, patience, against_best):
 def test_training_stops_when_improvements_end(solver, tol, n_iter_no_change):
     problem = make_task(alpha=1e-3)
     start = make_start(problem)
-    settings = replace(SOLVERS[solver], tol=tol, n_iter_no_change=n_iter_no_change, max_iter=2000)
+    settings = replace(
+        SOLVERS[solver], tol=tol, n_iter_no_change=n_iter_no_change, max_iter=2000, drop=False
+    )
     run = run_of(problem, start.clone(), settings)
     assert run.converged.all()
     first = losses_of(problem, start) if solver == "lbfgs" else [np.inf] * 5
@@ -267,7 +276,7 @@ def test_training_after_an_interruption_changes_nothing(solver):
 def test_each_of_five_restarts_walks_its_path_alone(solver, objective):
     # tanh has no kinks, at which rounding decides where a path goes on.
     problem = make_task(objective, n_samples=30)
-    settings = replace(SOLVERS[solver], max_iter=60)
+    settings = replace(SOLVERS[solver], max_iter=60, drop=False)
     start = make_start(problem)
     together = run_of(problem, start.clone(), settings)
     for r in range(5):
@@ -287,12 +296,114 @@ def test_restart_that_is_not_finite_leaves_the_others_alone(solver):
     problem = make_task()
     start = make_start(problem, [0, 1, 2])
     start[1] = torch.nan
-    settings = replace(SOLVERS[solver], max_iter=30)
+    settings = replace(SOLVERS[solver], max_iter=30, drop=False)
     run = run_of(problem, start.clone(), settings)
     for r in (0, 2):
         alone = run_of(problem, start[[r]].clone(), settings)
         torch.testing.assert_close(run.parameters[r], alone.parameters[0], rtol=1e-6, atol=1e-8)
     assert not run.converged[1]
+
+
+# Restarts that fall behind
+
+
+def test_restarts_that_fall_behind_stop_where_they_are():
+    problem = make_task("mmd_ovo", ())
+    start = make_start(problem, range(20))
+    settings = replace(LBFGS, tol=0.0, max_iter=45)
+    every = run_of(problem, start.clone(), replace(settings, drop=False))
+    run = run_of(problem, start.clone(), settings)
+    lengths = np.array([len(curve) for curve in run.curves])
+    for curve, whole in zip(run.curves, every.curves, strict=True):
+        # Those that go on walk the path they would walk with all others, as far as they go.
+        np.testing.assert_allclose(curve, whole[: len(curve)], rtol=1e-6)
+    for r, loss in enumerate(losses_of(problem, run.parameters)):
+        assert loss == pytest.approx(run.curves[r][-1], rel=1e-9)
+    for iteration, share in KEPT_AFTER.items():
+        kept = lengths > iteration
+        assert 1 <= kept.sum() <= np.ceil(share * 20)
+        reached = np.array([curve[:iteration][-1] for curve in every.curves])
+        alive = lengths >= iteration
+        if (alive & ~kept).any():
+            # A gap of rounding between paths may turn the order of two.
+            assert reached[kept].max() <= reached[alive & ~kept].min() + 1e-6
+    best = int(np.argmin([curve[-1] for curve in run.curves]))
+    assert lengths[best] == lengths.max()
+    assert not run.converged[lengths < lengths.max()].any()
+
+
+def test_single_restart_is_never_dropped():
+    problem = make_task("mmd_ovo", ())
+    settings = replace(LBFGS, tol=0.0, max_iter=45)
+    runs = [
+        run_of(problem, make_start(problem, [0]), replace(settings, drop=drop))
+        for drop in (True, False)
+    ]
+    assert runs[0].curves == runs[1].curves
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_other_solvers_drop_nothing(solver):
+    run = run_of(make_task(), make_start(make_task()), replace(SOLVERS[solver], tol=0, max_iter=45))
+    assert [len(curve) for curve in run.curves] == [45] * 5
+
+
+# Ever more samples
+
+
+def make_levels(objective="mmd_ovo", sizes=(40, 90)):
+    problem = make_task(objective, (), n_samples=300)
+    rows = np.random.default_rng(0).permutation(300)
+    return [*(problem.subset(np.sort(rows[:size])) for size in sizes), problem]
+
+
+@pytest.mark.parametrize("objective", ["mmd_ovo", "kl_ova", "tv_ovo"])
+def test_climb_ends_on_all_samples(objective):
+    levels = make_levels(objective)
+    heard = []
+    run = climb(levels, Run(make_start(levels[0])), LBFGS, 0, lambda *a: bool(heard.append(a)))
+    assert len(run.parameters) == len(run.curves) == 1
+    assert losses_of(levels[-1], run.parameters)[0] == pytest.approx(run.curves[0][-1])
+    first = run_of(levels[0], make_start(levels[0]), LBFGS)
+    best = int(np.argmin([curve[-1] for curve in first.curves]))
+    assert run.curves[0][: len(first.curves[best])] == first.curves[best]
+    assert (losses_of(levels[-1], first.only(best).parameters) > run.curves[0][-1]).all()
+    # Reports are numbered without a gap, and there are as many as iterations.
+    assert [iteration for iteration, _ in heard] == list(range(1, len(heard) + 1))
+    assert len(heard) == max(map(len, first.curves)) + len(run.curves[0]) - len(first.curves[best])
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 5, 12])
+def test_climb_makes_no_more_iterations_than_it_may(max_iter):
+    levels = make_levels()
+    settings = replace(LBFGS, max_iter=max_iter, tol=0.0)
+    run = climb(levels, Run(make_start(levels[0])), settings, 0, lambda *a: False)
+    assert len(run.curves[0]) == max_iter
+    assert not run.converged.any()
+
+
+@pytest.mark.parametrize("last", [1, 3])
+@pytest.mark.parametrize("interrupt", [True, False])
+def test_climb_that_is_ended_on_few_samples_stays_there(interrupt, last):
+    levels = make_levels()
+
+    def report(iteration, loss):
+        if iteration == last and interrupt:
+            raise KeyboardInterrupt
+        return iteration == last
+
+    run = climb(levels, Run(make_start(levels[0])), LBFGS, 0, report)
+    assert run.interrupted is interrupt
+    assert run.stopped is not interrupt
+    assert [len(curve) for curve in run.curves] == [last] * 5
+
+
+def test_climb_leaves_a_restart_behind_that_is_not_finite():
+    levels = make_levels()
+    start = make_start(levels[0], [0, 1, 2])
+    start[0] = torch.nan
+    run = climb(levels, Run(start), LBFGS, 0, lambda *a: False)
+    assert np.isfinite(run.curves[0]).all()
 
 
 # Losses that are not finite
@@ -431,12 +542,11 @@ def test_global_random_state_is_neither_read_nor_touched(model):
 def test_passes_continue_as_one_optimiser(settings, make):
     problems = [make_task(n_samples=n) for n in (60, 45, 30)]
     parameters, state = make_start(problems[0])[0].numpy(), {}
-    reference = make_start(problems[0])[:1].requires_grad_()
+    reference = make_start(problems[0])[:1].clone()
     optimiser = make([reference])
     for problem in problems:
         parameters, state = one_pass(problem, parameters, state, settings)
-        optimiser.zero_grad()
-        problem.loss(reference, torch.arange(1)).sum().backward()
+        reference.grad = problem.loss_and_gradient(reference, torch.arange(1))[1]
         optimiser.step()
         np.testing.assert_allclose(parameters, reference[0].detach(), rtol=1e-10)
     assert all(isinstance(value, np.ndarray) for value in state.values())
@@ -464,52 +574,3 @@ def test_pass_over_input_that_overflows_is_refused():
     problem.inputs.array[0] = np.nan
     with pytest.raises(FloatingPointError, match="X holds values"):
         one_pass(problem, make_start(problem)[0].numpy(), {}, ADAM)
-
-
-# Probabilities and values of all samples
-
-
-@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-def test_probabilities_in_chunks_are_those_of_the_whole(container):
-    X = np.random.default_rng(0).normal(size=(3000, 2))
-    model = Perceptron((2, 4, 700))
-    parameters = model.initialise([0, 1, 2], torch.float64)
-    assert CHUNK < 3 * 3000 * 700
-    inputs = Samples(container(X))
-    log_proba = log_probabilities(model, parameters, inputs)
-    expected = model.logits(parameters, torch.from_numpy(X)).log_softmax(-1)
-    torch.testing.assert_close(log_proba, expected)
-    some = log_probabilities(model, parameters, inputs, np.array([5, 0]))
-    torch.testing.assert_close(some, expected[..., [5, 0]].log_softmax(-1))
-    assert not log_proba.requires_grad
-
-
-class CountingPerceptron(Perceptron):
-    calls = 0
-
-    def logits(self, parameters, X, training=False):
-        self.calls += 1
-        return super().logits(parameters, X, training)
-
-
-def test_wide_sparse_samples_make_few_chunks():
-    # Their products with the weights are small, however many features there are.
-    n_features = 200_000
-    entries = np.ones(300), np.arange(300), np.arange(301)
-    inputs = Samples(sp.csr_array(entries, shape=(300, n_features)))
-    model = CountingPerceptron((n_features, 2))
-    log_probabilities(model, model.initialise([0, 1, 2], torch.float64), inputs)
-    assert model.calls <= 3
-
-
-def test_value_is_in_the_units_of_x_and_the_loss_is_not():
-    X, labels = make_blobs(50, centers=3, random_state=0)
-    log_proba = torch.from_numpy(np.log(np.eye(3)[labels] * 0.9 + 1 / 30))[None]
-    values, losses = [], []
-    for factor in (1.0, 1e6):
-        problem = make_task(X=factor * X)
-        weight = 7 * problem.weight  # of any sum
-        values.append(evaluate(problem.objective, log_proba, weight, problem.geometry)[0])
-        losses.append(losses_of(problem, make_start(problem)))
-    assert values[1] == pytest.approx(1e6 * values[0], rel=1e-9)
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)

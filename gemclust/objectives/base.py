@@ -87,7 +87,9 @@ class Batch:
 
     def mean(self, values: Tensor) -> Tensor:
         """Weighted mean over samples of `values`, (n_restarts, n_samples, ...)."""
-        return torch.tensordot(self.weight, values, dims=([0], [1]))
+        # A product with the weights sums one by one: in float32 it loses digits with their number.
+        weight = self.weight.reshape(-1, *[1] * (values.ndim - 2))
+        return (weight * values).sum(1)
 
 
 class Objective(BaseEstimator):
