@@ -98,13 +98,15 @@ def climb(
             break
         best = int(np.argmin([np.nan_to_num((curve or [np.inf])[-1], nan=np.inf) for curve in run.curves]))
         curve = run.curves[best]
+        # Others may have gone on for longer than the best.
+        passed = max(map(len, run.curves))
         onwards = replace(
             settings,
-            max_iter=settings.max_iter - len(curve),
+            max_iter=settings.max_iter - passed,
             n_iter_no_change=min(settings.n_iter_no_change, PATIENCE),
         )
         begin = run.only(best)
-        run = train(problem, begin, onwards, seed, _later(report, len(curve)))
+        run = train(problem, begin, onwards, seed, _later(report, passed))
         run.curves = [curve + run.curves[0]]
     return run
 
