@@ -93,13 +93,14 @@ def climb(
     first iteration that does not improve the loss; `max_iter` counts all iterations.
     """
     run = train(problems[0], begin, settings, seed, report)
+    # The best may have stopped before others did.
+    passed = max(map(len, run.curves))
     for problem in problems[1:]:
         if run.interrupted or run.stopped:
             break
-        best = int(np.argmin([np.nan_to_num((curve or [np.inf])[-1], nan=np.inf) for curve in run.curves]))
+        reached = [curve[-1] if curve else np.inf for curve in run.curves]
+        best = int(np.argmin(np.nan_to_num(reached, nan=np.inf)))
         curve = run.curves[best]
-        # Others may have gone on for longer than the best.
-        passed = max(map(len, run.curves))
         onwards = replace(
             settings,
             max_iter=settings.max_iter - passed,
@@ -107,6 +108,7 @@ def climb(
         )
         begin = run.only(best)
         run = train(problem, begin, onwards, seed, _later(report, passed))
+        passed += len(run.curves[0])
         run.curves = [curve + run.curves[0]]
     return run
 
