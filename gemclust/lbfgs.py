@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 MEMORY = 10
@@ -15,8 +18,114 @@ CURVATURE = 0.9
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(parameters of some problems, which problems) -> their losses and gradients."""
 
-Curvature = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Last steps, changes of the gradient, their inverse products, and the scale of the next step."""
+
+class Curvature:
+    """Last steps and changes of the gradient of several problems, and the direction they suggest.
+
+    The directions of L-BFGS are combinations of these vectors and the gradient; their weights
+    follow from inner products alone, which are kept, so that an iteration takes three products of
+    matrices instead of sixty of vectors.
+
+    Parameters
+    ----------
+    vectors : tensor of shape (n_problems, 2 * MEMORY, n_parameters)
+        Steps, then changes of the gradient.
+    products : ndarray of shape (n_problems, 2 * MEMORY, 2 * MEMORY)
+        Inner products of the vectors.
+    inverse : ndarray of shape (n_problems, MEMORY)
+        1 over the product of step and change; 0 marks a pair that does not count.
+    scale : ndarray of shape (n_problems,)
+        Length of the step where nothing is known.
+    age : int
+        How many pairs have been seen.
+    """
+
+    def __init__(
+        self,
+        vectors: Tensor,
+        products: NDArray[Any],
+        inverse: NDArray[Any],
+        scale: NDArray[Any],
+        age: int = 0,
+    ) -> None:
+        self.vectors = vectors
+        self.products = products
+        self.inverse = inverse
+        self.scale = scale
+        self.age = age
+
+    @classmethod
+    def unknown(cls, gradient: Tensor) -> Curvature:
+        """Before the first step."""
+        rows, size = gradient.shape
+        return cls(
+            gradient.new_zeros(rows, 2 * MEMORY, size),
+            np.zeros((rows, 2 * MEMORY, 2 * MEMORY)),
+            np.zeros((rows, MEMORY)),
+            _unit(gradient),
+        )
+
+    def of(self, which: Tensor) -> Curvature:
+        """That of some of the problems."""
+        rows = which.cpu().numpy()
+        kept = (self.products[rows], self.inverse[rows], self.scale[rows])
+        return Curvature(self.vectors[which], *kept, self.age)
+
+    def direction(self, which: Tensor, gradient: Tensor) -> Tensor:
+        """Minus the gradient, times what is known of the inverse second derivatives."""
+        vectors, rows = self._some(which), which.cpu().numpy()
+        inverse, products = self.inverse[rows], self.products[rows]
+        slopes = _numpy(torch.bmm(vectors, gradient[:, :, None])[:, :, 0])
+        # Weights of the vectors; that of the gradient is -1 until the scale is applied.
+        weights = np.zeros_like(slopes)
+        shares = {}
+        oldest_first = [slot % MEMORY for slot in range(max(0, self.age - MEMORY), self.age)]
+        for i in reversed(oldest_first):
+            along = np.einsum("rj,rj->r", products[:, i], weights) - slopes[:, i]
+            shares[i] = inverse[:, i] * along
+            weights[:, MEMORY + i] -= shares[i]
+        scale = self.scale[rows]
+        weights *= scale[:, None]
+        for i in oldest_first:
+            along = np.einsum("rj,rj->r", products[:, MEMORY + i], weights)
+            along -= scale * slopes[:, MEMORY + i]
+            weights[:, i] += shares[i] - inverse[:, i] * along
+        combined = torch.bmm(torch.as_tensor(weights).to(vectors)[:, None], vectors)[:, 0]
+        return combined - torch.as_tensor(scale).to(vectors)[:, None] * gradient
+
+    def remember(self, which: Tensor, step: Tensor, change: Tensor) -> None:
+        """Take in what a step of some problems has shown; the oldest of ten is forgotten."""
+        rows, slot = which.cpu().numpy(), self.age % MEMORY
+        self.age += 1
+        self.vectors[which, slot] = step
+        self.vectors[which, MEMORY + slot] = change
+        newest = torch.stack([step, change], 2)
+        products = _numpy(torch.bmm(self._some(which), newest))
+        length, product, square = (
+            products[:, slot, 0],
+            products[:, slot, 1],
+            products[:, MEMORY + slot, 1],
+        )
+        good = product > 1e-10 * np.sqrt(length * square)
+        if not good.all():
+            self.vectors[which[~good], slot::MEMORY] = 0
+            products[~good] = 0
+        for place, column in ((slot, 0), (MEMORY + slot, 1)):
+            self.products[rows, :, place] = self.products[rows, place, :] = products[..., column]
+        self.inverse[rows, slot] = 0
+        self.inverse[rows[good], slot] = 1 / product[good]
+        self.scale[rows[good]] = product[good] / square[good]
+
+    def forget(self, which: Tensor, gradient: Tensor) -> NDArray[Any]:
+        """Start anew; returns which of the problems had anything to forget."""
+        rows = which.cpu().numpy()
+        had = (self.inverse[rows] > 0).any(1)
+        self.inverse[rows] = 0
+        self.scale[rows] = _unit(gradient)
+        return had
+
+    def _some(self, which: Tensor) -> Tensor:
+        return self.vectors if len(which) == len(self.vectors) else self.vectors[which]
 
 
 class LBFGS:
@@ -44,89 +153,61 @@ class LBFGS:
         self.parameters = parameters.clone()
         everything = torch.arange(len(parameters), device=parameters.device)
         self.loss, self.gradient = evaluate(self.parameters, everything)
-        if curvature is None:
-            rows, size = parameters.shape
-            self.steps = parameters.new_zeros(MEMORY, rows, size)
-            self.changes = parameters.new_zeros(MEMORY, rows, size)
-            # 0 marks an entry without a pair: it then adds nothing to the direction.
-            self.inverse_products = parameters.new_zeros(MEMORY, rows)
-            self.scale = self._first_scale()
-        else:
-            self.steps, self.changes, self.inverse_products, self.scale = curvature
-
-    def curvature(self, which: Tensor) -> Curvature:
-        """What the steps of these problems have shown of the second derivatives."""
-        memory = (self.steps[:, which], self.changes[:, which], self.inverse_products[:, which])
-        return *memory, self.scale[which]
-
-    def _first_scale(self) -> Tensor:
-        norm = self.gradient.norm(dim=1)
-        return torch.where(norm > 0, 1 / norm.clamp(min=torch.finfo(norm.dtype).tiny), 1.0)
+        self.curvature = curvature or Curvature.unknown(self.gradient)
 
     def step(self, which: Tensor) -> Tensor:
         """One iteration of the problems `which`; returns which of them still move."""
-        direction = self._direction(which)
-        slope = _dot(direction, self.gradient[which])
+        gradient = self.gradient[which]
+        direction = self.curvature.direction(which, gradient)
+        slope = _dot(direction, gradient)
         uphill = slope >= 0
-        direction[uphill] = -self.gradient[which[uphill]] * self._first_scale()[which[uphill], None]
-        slope = _dot(direction, self.gradient[which])
+        if uphill.any():
+            steepest = -gradient * torch.as_tensor(_unit(gradient)).to(gradient)[:, None]
+            direction = torch.where(uphill[:, None], steepest, direction)
+            slope = _dot(direction, gradient)
         found, parameters, loss, gradient = self._search(which, direction, slope)
-        moved = which[found]
-        self._remember(moved, parameters[found], gradient[found])
-        self.parameters[moved] = parameters[found]
-        self.loss[moved], self.gradient[moved] = loss[found], gradient[found]
+        moved = which
+        if not found.all():
+            moved, parameters = which[found], parameters[found]
+            loss, gradient = loss[found], gradient[found]
+        if len(moved):
+            step, change = parameters - self.parameters[moved], gradient - self.gradient[moved]
+            self.curvature.remember(moved, step, change)
+        self.parameters[moved] = parameters
+        self.loss[moved], self.gradient[moved] = loss, gradient
         return self._restart_failed(which, found)
 
     def _restart_failed(self, which: Tensor, found: Tensor) -> Tensor:
         """Forget the history where it led nowhere; without one to forget, the row is done."""
+        if found.all():
+            return found
         failed = which[~found]
-        had_history = (self.inverse_products[:, failed] > 0).any(0)
-        self.inverse_products[:, failed] = 0
-        self.scale[failed] = self._first_scale()[failed]
+        had_history = self.curvature.forget(failed, self.gradient[failed])
         alive = found.clone()
-        alive[~found] = had_history
+        alive[~found] = torch.as_tensor(had_history).to(alive)
         return alive
-
-    def _direction(self, which: Tensor) -> Tensor:
-        steps, changes = self.steps[:, which], self.changes[:, which]
-        inverse_products = self.inverse_products[:, which]
-        direction = -self.gradient[which]
-        shares = []
-        for i in reversed(range(MEMORY)):
-            shares.append(inverse_products[i] * _dot(steps[i], direction))
-            direction = direction - shares[-1][:, None] * changes[i]
-        direction = direction * self.scale[which, None]
-        for i in range(MEMORY):
-            back = inverse_products[i] * _dot(changes[i], direction)
-            direction = direction + (shares.pop() - back)[:, None] * steps[i]
-        return direction
-
-    def _remember(self, which: Tensor, parameters: Tensor, gradient: Tensor) -> None:
-        step = parameters - self.parameters[which]
-        change = gradient - self.gradient[which]
-        product, square = _dot(step, change), _dot(change, change)
-        good = product > 1e-10 * square.sqrt() * step.norm(dim=1)
-        which, product = which[good], product[good]
-        for memory, newest in ((self.steps, step[good]), (self.changes, change[good])):
-            memory[:-1, which] = memory[1:, which]
-            memory[-1, which] = newest
-        self.inverse_products[:-1, which] = self.inverse_products[1:, which]
-        self.inverse_products[-1, which] = 1 / product
-        self.scale[which] = product / square[good]
 
     def _search(
         self, which: Tensor, direction: Tensor, slope: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Step lengths by doubling and bisection: whether one was found, and where it leads."""
         start, loss = self.parameters[which], self.loss[which]
+        slack = torch.finfo(loss.dtype).eps * loss.abs()
+        first = start + direction
+        reached, gradient = self.evaluate(first, which)
+        enough = reached <= loss + SUFFICIENT_DECREASE * slope + slack
+        if (enough & (_dot(gradient, direction) >= CURVATURE * slope)).all():
+            return enough, first, reached, gradient
         best = [start.clone(), loss.clone(), self.gradient[which].clone()]
         low, high = torch.zeros_like(loss), torch.full_like(loss, torch.inf)
         length = torch.ones_like(loss)
         pending = torch.arange(len(which), device=which.device)
-        slack = torch.finfo(loss.dtype).eps * loss.abs()
-        for _ in range(MAX_TRIALS):
-            trial = start[pending] + length[pending, None] * direction[pending]
-            trial_loss, trial_gradient = self.evaluate(trial, which[pending])
+        for trials in range(MAX_TRIALS):
+            if trials == 0:
+                trial, trial_loss, trial_gradient = first, reached, gradient
+            else:
+                trial = start[pending] + length[pending, None] * direction[pending]
+                trial_loss, trial_gradient = self.evaluate(trial, which[pending])
             target = loss + SUFFICIENT_DECREASE * length * slope + slack
             lower = trial_loss <= target[pending]
             high[pending[~lower]] = length[pending[~lower]]
@@ -141,6 +222,16 @@ class LBFGS:
             length[pending] = middle[pending]
         parameters, reached, gradient = best
         return low > 0, parameters, reached, gradient
+
+
+def _numpy(tensor: Tensor) -> NDArray[Any]:
+    return tensor.double().cpu().numpy()
+
+
+def _unit(gradient: Tensor) -> NDArray[Any]:
+    """What makes a step along the gradient one long."""
+    norm = _numpy(gradient.norm(dim=1))
+    return np.divide(1, norm, out=np.ones_like(norm), where=norm > 0)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -30,6 +30,8 @@ class Model(Protocol):
     """What training needs of a model; `parameters` are (n_restarts, n_parameters)."""
 
     n_units: int
+    parallel: bool
+    """Whether several threads may compute parts of the samples."""
 
     @property
     def width(self) -> int:
@@ -62,6 +64,8 @@ class Perceptron:
     activation : {"identity", "logistic", "tanh", "relu"}
         What follows each hidden layer.
     """
+
+    parallel = True
 
     def __init__(self, sizes: Sequence[int], activation: str = "relu") -> None:
         self.sizes = tuple(int(size) for size in sizes)
@@ -146,6 +150,8 @@ class ModuleModel:
     n_features, n_units : int
         Size of its input and of its output.
     """
+
+    parallel = False
 
     def __init__(self, source: Any, n_features: int, n_units: int) -> None:
         self.source = source

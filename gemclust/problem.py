@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +18,7 @@ from gemclust.geometry import KEPT_FEATURES, Geometry
 from gemclust.models import Model, log_softmax
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
-from gemclust.threads import one_thread_if_small
+from gemclust.threads import in_threads, one_thread_if_small
 
 WHOLE = 2**22
 """Samples for which the model holds at most so many numbers are taken all at once."""
@@ -30,8 +30,9 @@ TRANSPORT_PART = 2_000
 
 Rows = NDArray[Any] | slice | None
 AsBatch = Callable[[Tensor, Rows], Batch]
-Sweep = Callable[[], Iterable[Batch]]
-"""One visit of all samples, in parts whose weights sum to 1 over all parts and processes."""
+OfBatch = Callable[[Batch], Any]
+Sweep = Callable[[OfBatch], list[Any]]
+"""Applies a function to all samples, in parts whose weights sum to 1 over parts and processes."""
 
 
 @dataclass(frozen=True)
@@ -167,60 +168,65 @@ class Problem:
     ) -> Tensor:
         repeat_chance = self.model.chance()
 
-        def sweep(parameters: Tensor) -> Iterator[Batch]:
-            repeat_chance()
-            for part in parts:
-                yield as_batch(self.log_proba(parameters, part, training=True), part)
+        def sweep(function: OfBatch, parameters: Tensor = leaf) -> list[Any]:
+            def visit(part: Rows) -> Any:
+                return function(as_batch(self.log_proba(parameters, part, training=True), part))
 
-        values_only = partial(sweep, leaf.detach())
-        with torch.no_grad():
-            means = stages(self.objective, values_only, self.processes, running)
-        value, adjoints = adjoint(self.objective, means, values_only, self.processes)
-        surrogates = (project(self.objective, batch, means, adjoints) for batch in sweep(leaf))
-        return self._with_gradient(value, leaf, surrogates)
+            repeat_chance()
+            return self._map(visit, parts)
+
+        constant = partial(sweep, parameters=leaf.detach())
+        means = stages(self.objective, constant, self.processes, running)
+        value, adjoints = adjoint(self.objective, means, constant, self.processes)
+
+        def gradient(batch: Batch) -> Tensor:
+            return torch.autograd.grad(project(self.objective, batch, means, adjoints), leaf)[0]
+
+        return self._with_gradient(value, leaf, sweep(gradient))
 
     def _by_log_proba(
         self, leaf: Tensor, rows: Rows, parts: list[Rows], as_batch: AsBatch
     ) -> Tensor:
         """For an objective that needs all samples at once: the model alone goes in chunks."""
         repeat_chance = self.model.chance()
+        repeat_chance()
+        constant = leaf.detach()
+        log_probas = self._map(lambda part: self.log_proba(constant, part, training=True), parts)
+        whole = torch.cat(log_probas, dim=1).requires_grad_()
+        value = self.objective.evaluate(as_batch(whole, rows))
+        (outer,) = torch.autograd.grad(value.sum(), whole)
+        outers = outer.split([part.shape[1] for part in log_probas], dim=1)
 
-        def sweep() -> Iterator[Tensor]:
-            repeat_chance()
-            for part in parts:
-                yield self.log_proba(leaf, part, training=True)
+        def gradient(i: int) -> Tensor:
+            log_proba = self.log_proba(leaf, parts[i], training=True)
+            return torch.autograd.grad(log_proba, leaf, outers[i])[0]
 
-        with torch.no_grad():
-            chunks = list(sweep())
-        log_proba = torch.cat(chunks, dim=1).requires_grad_()
-        value = self.objective.evaluate(as_batch(log_proba, rows))
-        (gradient,) = torch.autograd.grad(value.sum(), log_proba)
-        gradients = gradient.split([chunk.shape[1] for chunk in chunks], dim=1)
-        surrogates = (
-            (part * gradient).sum() for part, gradient in zip(sweep(), gradients, strict=True)
-        )
-        return self._with_gradient(value, leaf, surrogates)
+        repeat_chance()
+        return self._with_gradient(value, leaf, self._map(gradient, range(len(parts))))
 
-    def _with_gradient(self, value: Tensor, leaf: Tensor, surrogates: Iterator[Tensor]) -> Tensor:
+    def _with_gradient(self, value: Tensor, leaf: Tensor, gradients: list[Tensor]) -> Tensor:
         """A function of the parameters with this value and the sum of these gradients."""
-        gradient = torch.zeros_like(leaf)
-        for surrogate in surrogates:
-            gradient += torch.autograd.grad(surrogate, leaf)[0]
-        (gradient,) = self.processes.sum([gradient])
+        (gradient,) = self.processes.sum([torch.stack(gradients).sum(0)])
         return value.detach().to(leaf) + ((leaf - leaf.detach()) * gradient).sum(1)
+
+    def _map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """The function of each chunk, in order."""
+        return map_chunks(function, items, self.model)
 
     def survey(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Which units win a sample, and the proportions of all, for each restart."""
-        n_units = self.model.n_units if self.units is None else len(self.units)
-        winners = self.weight.new_zeros(len(parameters), n_units)
-        proportions = torch.zeros_like(winners, dtype=torch.float64)
-        with torch.no_grad(), self._few_threads(parameters):
-            for part in self._parts(None, len(parameters))[0]:
-                log_proba = self.log_proba(parameters, part)
-                weight = self.weight if part is None else self.weight[part]
-                winners.scatter_(1, log_proba.argmax(-1), 1.0)
-                proportions += weight @ log_proba.exp()
-        winners, proportions = self.processes.sum([winners.double(), proportions])
+
+        def count(part: Rows) -> tuple[Tensor, Tensor]:
+            log_proba = self.log_proba(parameters, part)
+            weight = self.weight if part is None else self.weight[part]
+            won = torch.zeros(log_proba.shape[::2], dtype=torch.float64, device=weight.device)
+            won.scatter_(1, log_proba.argmax(-1), 1.0)
+            return won, (weight[:, None] * log_proba.exp()).sum(1).double()
+
+        with self._few_threads(parameters):
+            counts = self._map(count, self._parts(None, len(parameters))[0])
+        sums = [torch.stack(parts).sum(0) for parts in zip(*counts, strict=True)]
+        winners, proportions = self.processes.sum(sums)
         return winners > 0, proportions
 
     def value(self, parameters: Tensor) -> NDArray[Any]:
@@ -234,6 +240,7 @@ class Problem:
                 lambda rows: self.log_proba(parameters, rows),
                 size,
                 self.processes,
+                self.model,
             )
 
     def _few_threads(self, parameters: Tensor) -> AbstractContextManager[None]:
@@ -350,6 +357,7 @@ def gemini(
     log_proba: Callable[[Rows], Tensor],
     size: int,
     processes: Processes = ALONE,
+    model: Model | None = None,
 ) -> NDArray[Any]:
     """The GEMINI of each restart in the units of X, from log p(y|x) of at most `size` rows a time.
 
@@ -375,7 +383,11 @@ def gemini(
         elif len(parts) == 1 and not processes.several:
             total = objective.evaluate(batch(None))
         else:
-            means = stages(objective, lambda: map(batch, parts), processes)
+            means = stages(
+                objective,
+                lambda function: map_chunks(lambda part: function(batch(part)), parts, model),
+                processes,
+            )
             flat = [mean for stage in means for mean in stage]
             total = geometry.unit**objective.homogeneity * objective.value(*flat)
         return total.cpu().numpy()
@@ -404,13 +416,26 @@ def log_probabilities(
     then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
 ) -> Tensor:
     """log p(y|x), of shape (n_restarts, n_samples, n_units), or what `then` makes of each chunk."""
-    results = []
-    with torch.no_grad(), one_thread_if_small(len(inputs) * parameters.numel()):
-        width = len(parameters) * model.width + inputs.width
-        for part in chunks(len(inputs), chunk_size(len(inputs), width)):
+
+    def of_chunk(part: Rows) -> Tensor:
+        with torch.no_grad():
             logits = model.logits(parameters, inputs.take(part))
-            results.append(then(log_softmax(logits if units is None else logits[..., units])))
-    return torch.cat(results, dim=1)
+            return then(log_softmax(logits if units is None else logits[..., units]))
+
+    width = len(parameters) * model.width + inputs.width
+    parts = chunks(len(inputs), chunk_size(len(inputs), width))
+    with one_thread_if_small(len(inputs) * parameters.numel()):
+        return torch.cat(map_chunks(of_chunk, parts, model), dim=1)
+
+
+def map_chunks(
+    function: Callable[[Any], Any], items: Sequence[Any], model: Model | None = None
+) -> list[Any]:
+    """The function of each chunk, in order: each on one thread, several at a time."""
+    if len(items) < 2 or not (model is None or model.parallel):
+        return [function(item) for item in items]
+    with one_thread_if_small(0):
+        return in_threads(function, items)
 
 
 def stages(
@@ -423,12 +448,12 @@ def stages(
     means: list[tuple[Tensor, ...]] = []
     for stage in range(objective.n_stages):
         earlier = [mean for done in means for mean in done]
-        total: list[Tensor] = []
-        for batch in sweep():
-            earlier = [mean.to(batch.log_proba.dtype) for mean in earlier]
-            part = [mean.double() for mean in objective.means(batch, *earlier)]
-            total = [a + b for a, b in zip(total, part, strict=True)] if total else part
-        total = processes.sum(total)
+
+        def part(batch: Batch, earlier: list[Tensor] = earlier) -> list[Tensor]:
+            given = [mean.to(batch.log_proba.dtype) for mean in earlier]
+            return [mean.double() for mean in objective.means(batch, *given)]
+
+        total = processes.sum(_sums(sweep(part)))
         means.append(tuple(total) if running is None else running.blend(stage, total))
     return means
 
@@ -450,13 +475,15 @@ def adjoint(
     adjoints = [[next(gradients) for _ in stage] for stage in leaves]
     for last in range(len(leaves) - 1, 0, -1):
         earlier = [mean for stage in leaves[:last] for mean in stage]
-        total = [torch.zeros_like(mean) for mean in earlier]
-        for batch in sweep():
+
+        def through(
+            batch: Batch, earlier: list[Tensor] = earlier, last: int = last
+        ) -> tuple[Tensor, ...]:
             given = [mean.to(batch.log_proba.dtype) for mean in earlier]
-            part = _inner(objective.means(batch.detached(), *given), adjoints[last])
-            through = torch.autograd.grad(part, earlier, materialize_grads=True)
-            total = [a + b for a, b in zip(total, through, strict=True)]
-        through_last = iter(processes.sum(total))
+            part = _inner(objective.means(batch, *given), adjoints[last])
+            return torch.autograd.grad(part, earlier, materialize_grads=True)
+
+        through_last = iter(processes.sum(_sums(sweep(through))))
         adjoints[:last] = [[a + next(through_last) for a in stage] for stage in adjoints[:last]]
     return value.detach(), adjoints
 
@@ -474,6 +501,10 @@ def project(
         total = total + _inner(objective.means(batch, *earlier), derivative)
         earlier += [mean.detach().to(batch.log_proba.dtype) for mean in stage]
     return total
+
+
+def _sums(parts: list[Sequence[Tensor]]) -> list[Tensor]:
+    return [torch.stack(part).sum(0) for part in zip(*parts, strict=True)]
 
 
 def _inner(means: tuple[Tensor, ...], adjoints: list[Tensor]) -> Tensor:

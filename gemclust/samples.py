@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Samples:
         self.keep = keep
         self._array: Any = array if transform is None and rows is None else None
         self._all: Tensor | None = None
-        self._last: tuple[Any, Any] = (None, None)
+        self._memo = threading.local()
 
     def __len__(self) -> int:
         return int(self.source.shape[0]) if self.rows is None else len(self.rows)
@@ -100,11 +101,12 @@ class Samples:
                 self._all = self._tensor(self.array)
             return self._all
         # The model and the objective often take the very same rows one after the other.
-        if self._last[0] is not rows:
+        last: tuple[Any, Any] = getattr(self._memo, "last", (None, None))
+        if last[0] is not rows:
             kept = self._array is not None or self.few
             part = self.array[rows] if kept else self._transformed(rows)
-            self._last = (rows, self._tensor(part))
-        return self._last[1]
+            last = self._memo.last = rows, self._tensor(part)
+        return last[1]
 
     def subset(self, rows: NDArray[Any]) -> Samples:
         """Some of the samples as samples of their own."""

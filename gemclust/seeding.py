@@ -19,7 +19,8 @@ from gemclust.training import Run, Settings, train
 SEED_WIDTH = 0.5
 """Width of the softmax around seeds, in median distances of the samples to the nearest seed."""
 
-IMITATION_ITERATIONS = 20
+IMITATION_ITERATIONS = {"lbfgs": 5}
+IMITATION_EPOCHS = 20
 
 TRIES = 10
 """Draws of seeds among which a solver chooses that takes one restart by default."""
@@ -65,7 +66,8 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
         return Run(parameters)
     target = torch.as_tensor(np.stack([softmax_around(space, mass, chosen) for chosen in rows]))
     imitation = Imitation(model, problem.inputs, weight, target.to(weight))
-    brief = replace(settings, max_iter=IMITATION_ITERATIONS, drop=False)
+    iterations = IMITATION_ITERATIONS.get(settings.solver, IMITATION_EPOCHS)
+    brief = replace(settings, max_iter=iterations, drop=False)
     imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]))
     parameters[seeded] = imitated.parameters
     return Run(parameters, imitated.interrupted)

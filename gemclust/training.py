@@ -18,7 +18,7 @@ from gemclust.models import Model, Perceptron
 from gemclust.problem import Imitation, Problem, RunningMeans
 from gemclust.threads import one_thread_if_small
 
-KEPT_AFTER = {10: 0.5, 15: 0.3, 20: 0.2, 30: 0.1}
+KEPT_AFTER = {8: 0.5, 12: 0.3, 16: 0.2, 24: 0.1}
 """Iterations of L-BFGS -> share of the restarts, the best by then, that go on."""
 
 PATIENCE = 1
@@ -54,7 +54,7 @@ class Run:
         Whether a KeyboardInterrupt ended it.
     stopped : bool
         Whether the report asked to stop.
-    curvature : tuple of tensor, optional
+    curvature : Curvature, optional
         What L-BFGS knows of the second derivatives.
 
     Attributes
@@ -77,10 +77,7 @@ class Run:
     def only(self, restart: int) -> Run:
         """One restart, from which to go on."""
         which = torch.tensor([restart])
-        curvature = self.curvature
-        if curvature is not None:
-            steps, changes, products, scale = curvature
-            curvature = (steps[:, which], changes[:, which], products[:, which], scale[which])
+        curvature = None if self.curvature is None else self.curvature.of(which)
         return Run(self.parameters[which], self.interrupted, self.stopped, curvature)
 
 
@@ -98,8 +95,7 @@ def climb(
     for problem in problems[1:]:
         if run.interrupted or run.stopped:
             break
-        reached = [curve[-1] if curve else np.inf for curve in run.curves]
-        best = int(np.argmin(np.nan_to_num(reached, nan=np.inf)))
+        best = int(np.argmin([_last(curve) for curve in run.curves]))
         curve = run.curves[best]
         onwards = replace(
             settings,
@@ -111,6 +107,10 @@ def climb(
         passed += len(run.curves[0])
         run.curves = [curve + run.curves[0]]
     return run
+
+
+def _last(curve: list[float]) -> float:
+    return curve[-1] if curve and not math.isnan(curve[-1]) else math.inf
 
 
 def _later(report: Report, iterations: int) -> Report:
@@ -161,7 +161,7 @@ def _quasi_newton(
         run.stopped = report(iteration, float(state.loss.min()))
         if run.stopped or not len(active):
             break
-    run.curvature = state.curvature(torch.arange(len(state.loss)))
+    run.curvature = state.curvature
 
 
 def _leading(loss: Tensor, active: Tensor, share: float) -> Tensor:

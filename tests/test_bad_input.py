@@ -48,7 +48,7 @@ BAD_X = {
     "nan": (replaced(np.nan), r"contains NaN.*impute"),
     "infinity": (replaced(np.inf), r"contains infinity or a value too large"),
     "minus-infinity": (replaced(-np.inf), r"contains infinity or a value too large"),
-    "strings": ([["a", "b"], ["c", "d"], ["e", "f"]], r"not compatible with arrays of bytes/strings"),
+    "strings": ([["a", "b"], ["c", "d"], ["e", "f"]], r"with arrays of bytes/strings"),
     "complex": (X + 1j, r"[Cc]omplex data not supported"),
     "empty": (np.empty((0, 2)), r"0 sample\(s\).*minimum of 2 is required"),
     "no-features": (np.empty((9, 0)), r"0 feature\(s\).*minimum of 1 is required"),
