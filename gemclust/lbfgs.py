@@ -106,7 +106,9 @@ class Curvature:
             products[:, slot, 1],
             products[:, MEMORY + slot, 1],
         )
-        good = product > 1e-10 * np.sqrt(length * square)
+        # The inverse of a smaller one than `tiny` is infinite.
+        tiny = np.finfo(product.dtype).tiny
+        good = (product > 1e-10 * np.sqrt(length * square)) & (product >= tiny)
         if not good.all():
             self.vectors[which[~good], slot::MEMORY] = 0
             products[~good] = 0

@@ -92,6 +92,8 @@ def climb(
     first, later = PATIENCE if len(problems) > 1 else (settings.n_iter_no_change, 0)
     patience = min(settings.n_iter_no_change, first)
     run = train(problems[0], begin, replace(settings, n_iter_no_change=patience), seed, report)
+    # The best may have stopped before others did.
+    passed = max(map(len, run.curves))
     for problem in problems[1:]:
         if run.interrupted or run.stopped:
             break
@@ -99,11 +101,12 @@ def climb(
         curve = run.curves[best]
         onwards = replace(
             settings,
-            max_iter=settings.max_iter - len(curve),
+            max_iter=settings.max_iter - passed,
             n_iter_no_change=min(settings.n_iter_no_change, later),
         )
         begin = run.only(best)
-        run = train(problem, begin, onwards, seed, _later(report, len(curve)))
+        run = train(problem, begin, onwards, seed, _later(report, passed))
+        passed += len(run.curves[0])
         run.curves = [curve + run.curves[0]]
     return run
 

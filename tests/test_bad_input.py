@@ -48,7 +48,7 @@ BAD_X = {
     "nan": (replaced(np.nan), r"contains NaN.*impute"),
     "infinity": (replaced(np.inf), r"contains infinity or a value too large"),
     "minus-infinity": (replaced(-np.inf), r"contains infinity or a value too large"),
-    "strings": ([["a", "b"], ["c", "d"], ["e", "f"]], r"convert string to float: .*a"),
+    "strings": ([["a", "b"], ["c", "d"], ["e", "f"]], r"with arrays of bytes/strings"),
     "complex": (X + 1j, r"[Cc]omplex data not supported"),
     "empty": (np.empty((0, 2)), r"0 sample\(s\).*minimum of 2 is required"),
     "no-features": (np.empty((9, 0)), r"0 feature\(s\).*minimum of 1 is required"),
@@ -329,12 +329,11 @@ def test_metric_function_that_is_negative():
 @pytest.mark.parametrize(
     ("objective", "remedy"),
     [
-        ("wasserstein_ova", "MMD"),
-        (Wasserstein(metric="geodesic"), "MMD"),
+        (Wasserstein(metric="geodesic"), "another metric"),
         (MMD(kernel="rbf", n_components=None), "n_components=500"),
         (MMD(kernel=lambda a, b: float(a @ b), n_components=None), "n_components=500"),
     ],
-    ids=["wasserstein", "geodesic", "rbf", "function"],
+    ids=["geodesic", "rbf", "function"],
 )
 def test_matrix_beyond_the_bound(objective, remedy):
     many = np.arange(17_000.0)[:, None]

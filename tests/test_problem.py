@@ -1,6 +1,7 @@
 """Losses and gradients in chunks, in parts and over shards are those of the whole."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -268,6 +269,34 @@ def test_features_that_are_not_kept_count_in_the_size_of_a_chunk(monkeypatch, ke
     else:
         assert len(parts) > 1
         assert all((part.stop - part.start) * geometry.features.width <= WHOLE for part in parts)
+
+
+class CountingSamples(Samples):
+    """Counts the rows that are made ready."""
+
+    made = 0
+
+    def _transformed(self, rows):
+        part = super()._transformed(rows)
+        self.made += part.shape[0]
+        return part
+
+
+@pytest.mark.parametrize("objective", BY_MEANS)
+def test_samples_are_visited_twice_for_each_stage_of_means(in_chunks, objective):
+    """For the means, for adjoints that cross a stage, and for the gradient of the model."""
+    problem = make_problem(objective)
+    X = problem.inputs.source
+    inputs = CountingSamples(X, transform=problem.inputs.transform, keep=0)
+    geometry = problem.geometry
+    if geometry.features is not None:
+        geometry = replace(geometry, features=inputs)
+    problem = replace(problem, inputs=inputs, geometry=geometry)
+    in_chunks(problem, 2, 8)
+    loss_and_gradient(problem, starts(problem, 2))
+    assert inputs.made == 2 * problem.objective.n_stages * N_SAMPLES
+    problem.value(starts(problem, 2))
+    assert inputs.made == 3 * problem.objective.n_stages * N_SAMPLES
 
 
 # Over processes, by the collectives of one alone

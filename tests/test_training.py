@@ -367,7 +367,7 @@ def test_climb_ends_on_all_samples(objective):
     first = run_of(levels[0], make_start(levels[0]), LBFGS)
     best = int(np.argmin([curve[-1] for curve in first.curves]))
     assert run.curves[0][: len(first.curves[best])] == first.curves[best]
-    assert (losses_of(levels[-1], first.only(best).parameters) > run.curves[0][-1]).all()
+    assert (losses_of(levels[-1], make_start(levels[0])) > run.curves[0][-1]).all()
     # Reports are numbered without a gap, and there are as many as iterations.
     assert [iteration for iteration, _ in heard] == list(range(1, len(heard) + 1))
     assert len(heard) == max(map(len, first.curves)) + len(run.curves[0]) - len(first.curves[best])

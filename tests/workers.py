@@ -101,14 +101,20 @@ def own(rank, first, *arrays):
 def agreement(rank):
     for name, (given, dtype, weighted, first) in FITS.items():
         X, weight = own(rank, first, *make_data(dtype, weighted))
-        yield name, lambda X=X, weight=weight, given=given: summary(
-            make(**given).fit(X, sample_weight=weight)
+        yield (
+            name,
+            lambda X=X, weight=weight, given=given: summary(
+                make(**given).fit(X, sample_weight=weight)
+            ),
         )
     X, weight = make_data(np.float64, True)
     part = own(rank, 1_000, X, weight)
     sparse = np.where(np.abs(X) < 2, 0, X)
-    yield "sparse", lambda: summary(
-        make().fit(sp.csr_array(own(rank, 1_000, sparse)[0]), sample_weight=part[1])
+    yield (
+        "sparse",
+        lambda: summary(
+            make().fit(sp.csr_array(own(rank, 1_000, sparse)[0]), sample_weight=part[1])
+        ),
     )
     few = own(rank, 300, X[:700], weight[:700])
     yield "few", lambda: summary(make().fit(few[0], sample_weight=few[1]))
@@ -139,7 +145,7 @@ class Fragile(KL):
 
 
 def failures(rank):
-    X, weight = make_data(np.float64, False)
+    X, _ = make_data(np.float64, False)
     (part,) = own(rank, 1_000, X)
 
     def fit(X=part, affinity=None, sample_weight=None, **given):
@@ -155,8 +161,9 @@ def failures(rank):
     yield "another parameter", lambda: fit(alpha=0.1 if second else 0.2)
     yield "another objective", lambda: fit(objective="kl_ova" if second else "tv_ova")
     yield "bad parameter in one", lambda: fit(max_iter=0 if second else 10)
-    yield "bad weights in one", lambda: fit(
-        sample_weight=-np.ones(len(part)) if second else np.ones(len(part))
+    yield (
+        "bad weights in one",
+        lambda: fit(sample_weight=-np.ones(len(part)) if second else np.ones(len(part))),
     )
     yield "wasserstein", lambda: fit(objective="wasserstein_ova")
     yield "affinity", lambda: fit(affinity=part @ part.T)
