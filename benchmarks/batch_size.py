@@ -20,28 +20,28 @@ from pathlib import Path
 from time import process_time
 
 import numpy as np
-from minibatches import MODELS, adam, lbfgs_run, problem_of, starts
+from minibatches import MODELS, lbfgs_run, problem_of, starts
 
 RESULTS = Path(__file__).parent / "results" / "batch_size.csv"
 COLUMNS = [*harness.Cell._fields, "n_samples", "n_features", "n_clusters", "batch_size"]
 COLUMNS += ["seconds_epoch", "seconds_cross_entropy", "steps", "epochs", "ratio", "seconds"]
 COLUMNS += ["note"]
 
-SIZES = (250, 500, 1000, 2000, 4000, 16_000)
+SIZES = (250, 1000, 2000, 3000, 4000, 16_000)
 SHAPES = [*product((20_000, 100_000, 300_000), (16, 64)), (20_000, 784), (100_000, 784)]
-CLUSTERS = (5, 10, 40)
+CLUSTERS = (10, 40, 5)
 LINEAR_SAMPLES = 100_000
 NEAR = 0.995
-REFERENCE = 20_000  # L-BFGS sees so many samples,
+REFERENCE = 10_000  # L-BFGS sees so many samples,
 BEGIN = 2_500  # training starts from so many, as in the estimator,
-JUDGED = 10_000  # and values are those of so many that L-BFGS has not seen, if there are
-MOST_SECONDS = 4.0
+JUDGED = 10_000  # and values are those of the next so many, which it has not seen
+MOST_SECONDS = 3.0
 MOST_EPOCHS = 60
-TIMED_SECONDS = 0.3
+TIMED_SECONDS = 0.2
 
 
 def cells():
-    for (n_samples, n_features), n_clusters in product(SHAPES, CLUSTERS):
+    for n_clusters, (n_samples, n_features) in product(CLUSTERS, SHAPES):
         models = MODELS if (n_samples, n_features) == (LINEAR_SAMPLES, 64) else ("mlp",)
         for model, size in product(models, SIZES):
             dataset = f"{n_samples}x{n_features}x{n_clusters}"
@@ -124,14 +124,14 @@ def cross_entropy(problem, y, batch_size):
 
 
 def seconds_a_step(steps):
-    """The mean over several, at least five and at least for some time."""
+    """The median over several, at least five and at least for some time."""
     next(steps)
     taken = []
     while len(taken) < 5 or sum(taken) < TIMED_SECONDS:
         start = process_time()
         next(steps)
         taken.append(process_time() - start)
-    return float(np.mean(taken))
+    return float(np.median(taken))
 
 
 def measure(cell):
@@ -140,8 +140,7 @@ def measure(cell):
     size = int(size)
     problem, y = Last.of(n_samples, n_features, n_clusters, model)
     begin, best = reference(n_features, n_clusters, model)
-    first = REFERENCE if n_samples >= REFERENCE + JUDGED else n_samples - JUDGED
-    judged = problem.subset(np.arange(first, first + JUDGED))
+    judged = problem.subset(np.arange(REFERENCE, REFERENCE + JUDGED))
     goal = float(judged.value(best)[0])
     steps_an_epoch = round(n_samples / size)
     alone = seconds_a_step(training(problem, begin, size))

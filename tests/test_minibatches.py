@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
 
 from gemclust import GeminiClustering
 from gemclust.geometry import Affinity
 from gemclust.models import Perceptron
-from gemclust.objectives import get_objective
+from gemclust.objectives import SlicedWasserstein, get_objective
 from gemclust.parameters import resolve_settings
 from gemclust.problem import Problem, RunningMeans
 from gemclust.samples import Samples, Scaling
@@ -124,6 +125,18 @@ def test_gradient_is_that_of_the_batch_at_the_running_means(objective):
     torch.testing.assert_close(gradient, -torch.autograd.grad(through, leaf)[0])
 
 
+@pytest.mark.parametrize("batch_size", [None, 70, 90, 200])
+def test_one_batch_of_all_samples_has_no_running_means(batch_size):
+    problem = make_problem("mmd_ovo")
+    start = problem.model.initialise([0], torch.float64)
+    settings = Settings("adam", batch_size, 0.05, 5, 0.0, 10)
+    plain, running = (
+        train(problem, Run(start.clone()), replace(settings, running_means=share), seed=0)
+        for share in (None, 0.2)
+    )
+    assert torch.equal(plain.parameters, running.parameters)
+
+
 def test_training_with_running_means_climbs_and_repeats():
     problem = make_problem("mmd_ovo")
     start = problem.model.initialise([0, 1], torch.float64)
@@ -133,3 +146,67 @@ def test_training_with_running_means_climbs_and_repeats():
     assert (problem.value(runs[0].parameters) > problem.value(start) + 0.05).all()
     plain = train(problem, Run(start.clone()), replace(settings, running_means=None), seed=0)
     assert not torch.equal(plain.parameters, runs[0].parameters)
+
+
+# What "auto" means
+
+
+def resolved(n_samples=MANY, n_units=10, objective="mmd_ovo", **params):
+    estimator = GeminiClustering(**params)
+    return resolve_settings(estimator, get_objective(objective), n_samples, n_units)
+
+
+@pytest.mark.parametrize(
+    ("objective", "batch_size", "share"),
+    [
+        ("mmd_ovo", 50, 0.5),
+        ("mmd_ova", 100, 0.5),
+        ("mmd_ova", 101, None),
+        ("mmd_ovo", "auto", None),
+        ("mmd_ovo", None, None),
+        ("mi", 50, None),
+        ("tv_ovo", 50, None),
+        ("wasserstein_ova", 50, None),
+    ],
+)
+def test_means_run_in_small_batches_of_an_objective_with_a_kernel(objective, batch_size, share):
+    settings = resolved(objective=objective, batch_size=batch_size, solver="adam")
+    assert settings.running_means == share
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_units", "objective", "expected"),
+    [
+        (10_000, 10, "mmd_ovo", None),
+        (10_001, 10, "mmd_ovo", 1_000),
+        (1_000_000, 10, "mi", 10_000),
+        (40_000, 80, "mmd_ova", 2_000),
+        (40_000, 200, "mmd_ova", 5_000),
+        (500, 3, "wasserstein_ova", None),
+        (40_000, 3, "wasserstein_ova", 200),
+        (40_000, 3, "sliced", 2_000),
+    ],
+)
+def test_batch_grows_with_the_root_of_the_samples(n_samples, n_units, objective, expected):
+    objective = SlicedWasserstein() if objective == "sliced" else objective
+    settings = resolved(n_samples, n_units, objective, solver="adam")
+    assert settings.batch_size == expected
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "auto"])
+def test_all_samples_at_once_with_lbfgs(solver):
+    settings = resolved(solver=solver)
+    assert (settings.solver, settings.batch_size, settings.running_means) == ("lbfgs", None, None)
+
+
+def test_given_batch_size_is_taken_as_it_is():
+    settings = resolved(batch_size=77)
+    assert (settings.solver, settings.batch_size) == ("adam", 77)
+
+
+def test_estimator_trains_on_small_batches_with_running_means():
+    X, y = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8]], random_state=0)
+    estimator = GeminiClustering(3, batch_size=30, max_iter=60, random_state=0).fit(X)
+    assert adjusted_rand_score(y, estimator.labels_) > 0.95
+    estimator.partial_fit(X[:90])
+    assert adjusted_rand_score(y[:90], estimator.labels_) > 0.95
