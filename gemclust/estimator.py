@@ -82,7 +82,7 @@ class GeminiClustering(
     batch_size : int, "auto" or None, default="auto"
         Samples a step; None is all of them, which is what "lbfgs" always takes. "auto": all up to
         10,000 (Wasserstein: 500), else 10 times the square root of their number, at least 25 for
-        each cluster (Wasserstein: 200). In batches of up to 100 samples, MMD objectives are those
+        each cluster (Wasserstein: 200). In batches of up to 200 samples, MMD objectives are those
         of running means over the batches, the newest of which counts one half.
     max_iter : int, default=500
         Largest number of iterations of "lbfgs", or of epochs.

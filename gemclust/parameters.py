@@ -42,10 +42,10 @@ to it, but less time for each, and for those without improvement that end traini
 CLUSTER_BATCH = 25
 """Least samples in a batch for each cluster: with a quarter of it, steps are mostly noise."""
 
-RUNNING_BATCH = 100
-"""Up to so many samples in a batch, the means of an objective with a kernel run over batches:
-measured, that gains in small batches, delays in large ones, and does not help objectives that see
-probabilities only."""
+RUNNING_BATCH = 200
+"""Up to so many samples in a batch, the means of an objective with a kernel run over batches.
+Measured, that gains in small batches, delays training in large ones, and does not help objectives
+that see probabilities only."""
 
 RUNNING_SHARE = 0.5
 """Weight of the newest batch in running means."""

@@ -160,8 +160,8 @@ def resolved(n_samples=MANY, n_units=10, objective="mmd_ovo", **params):
     ("objective", "batch_size", "share"),
     [
         ("mmd_ovo", 50, 0.5),
-        ("mmd_ova", 100, 0.5),
-        ("mmd_ova", 101, None),
+        ("mmd_ova", 200, 0.5),
+        ("mmd_ova", 201, None),
         ("mmd_ovo", "auto", None),
         ("mmd_ovo", None, None),
         ("mi", 50, None),
