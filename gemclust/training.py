@@ -278,7 +278,8 @@ def _extras(
     if isinstance(problem, Imitation):
         return {}
     share = settings.running_means
-    fits = share is not None and problem.by_means and settings.batch_size is not None
+    several = round(len(problem) / (settings.batch_size or np.inf)) > 1
+    fits = problem.by_means and several
     return {"running": RunningMeans(share) if share and fits else None, "rng": rng}
 
 
