@@ -60,8 +60,8 @@ class GeminiClustering(
         The largest number of clusters with ``n_clusters="auto"``, at most the number of distinct
         samples.
     objective : str or Objective, default="mmd_ovo"
-        "{kl,tv,hellinger,chi2,mmd,wasserstein}_{ova,ovo}", "mi" (= "kl_ova"), or an instance such
-        as ``MMD("ovo", kernel="rbf")``. The names take the linear kernel and the Euclidean
+        "{kl,tv,hellinger,chi2,mmd,wasserstein,sliced_wasserstein}_{ova,ovo}", "mi" (= "kl_ova"),
+        or an instance such as ``MMD("ovo", kernel="rbf")``. The names take the linear kernel and the Euclidean
         distance of X as it is.
     model : {"auto", "mlp", "linear"}, callable or torch.nn.Module, default="auto"
         A name ("auto" is "mlp"), a function ``(n_features, n_clusters) -> torch.nn.Module``, or
@@ -72,11 +72,13 @@ class GeminiClustering(
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         What follows each hidden layer.
     n_init : int or "auto", default="auto"
-        Number of restarts, trained side by side; the best by objective is kept. "auto": with the
-        solver "lbfgs" 10, or 3 for Wasserstein objectives; else 1.
+        Number of restarts, trained side by side; the best by objective is kept, and those that
+        fall behind are dropped early. "auto": with the solver "lbfgs" 10, or 3 for Wasserstein
+        objectives; else 1.
     solver : {"auto", "lbfgs", "adam", "sgd"}, default="auto"
-        "auto": "lbfgs" for the built-in models on up to 10,000 samples (Wasserstein: 500), else
-        "adam".
+        "auto": "lbfgs" for the built-in models, unless the objective compares all samples and
+        there are more than 10,000 (Wasserstein: 500) of them; else "adam". Above 10,000 samples,
+        "lbfgs" trains all restarts on 2,500 of them, and the best on ever more, last on all.
     learning_rate : float or "auto", default="auto"
         Step size of "adam" and "sgd". "auto": 0.01 for the built-in models, 0.001 for others.
     batch_size : int, "auto" or None, default="auto"
@@ -201,8 +203,9 @@ class GeminiClustering(
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            The samples.
+        X : {array-like, memmap, tensor, CSR matrix} of shape (n_samples, n_features)
+            The samples. Of more than 20,000 no second copy is made. In a process group of
+            torch.distributed, those of this process.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
