@@ -44,7 +44,7 @@ def run_once(name, repeat):
     threads = n_threads(measure)
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     limits = {f"{library}_NUM_THREADS": str(threads) for library in LIBRARIES}
-    command = [sys.executable, "-m", "measures", name, str(repeat)]
+    command = [sys.executable, "-P", "-m", "measures", name, str(repeat)]
     environment = os.environ | limits | {"PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

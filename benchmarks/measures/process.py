@@ -40,7 +40,7 @@ def write_blobs(path, n_samples, n_features=32):
 
 def peak(path, mapped, side):
     """Fit in a fresh process and watch it."""
-    command = [sys.executable, "-m", "measures.process", str(path), str(int(mapped)), side]
+    command = [sys.executable, "-P", "-m", "measures.process", str(path), str(int(mapped)), side]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as child:
         if child.stdout.readline() != "ready\n":
@@ -94,7 +94,7 @@ def imports(repeat, rounds=5):
     """Seconds of an import, in fresh processes by turns."""
 
     def clock(modules):
-        command = [sys.executable, "-c", IMPORT.format(modules=modules)]
+        command = [sys.executable, "-P", "-c", IMPORT.format(modules=modules)]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         taken, unwanted = printed.split("\n")[:2]
         if unwanted:
