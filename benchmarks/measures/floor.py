@@ -7,12 +7,12 @@ import torch
 from sklearn.datasets import make_blobs
 from torch import nn
 
-from gemclust import GeminiClustering, parameters
-from gemclust.objectives import get_objective
+from gemclust import GeminiClustering, parameters, problem
 from measures.timing import Outcome, alternate, endless, epoch_seconds
 
 N_SAMPLES, N_FEATURES, N_CLUSTERS, HIDDEN = 100_000, 64, 10, 32
-CHUNK_ROWS = 16_384  # of the floor where it accumulates the gradient of the full batch
+BATCH_ROWS = parameters.BATCH  # what batch_size="auto" is with Adam on so many samples
+CHUNK_ROWS = problem.CHUNK // (HIDDEN + N_FEATURES)  # what a chunk of ours holds
 EPOCHS, ROUNDS = 10, 3
 
 
@@ -80,14 +80,13 @@ def median_seconds(epoch):
 def mini_batches(repeat, objective):
     """Our epoch at batch_size="auto" against that of the floor at the same size."""
     ours = make_ours(objective, "auto", repeat)
-    resolved = parameters.resolve_settings(ours, get_objective(objective), N_SAMPLES, N_FEATURES)
-    return compare(ours, floor_batches, resolved.batch_size, repeat, "rows in a batch")
+    return compare(ours, floor_batches, BATCH_ROWS, repeat, "rows in a batch")
 
 
 def full_batch(repeat, objective):
     """Our epoch on the full batch against that of the floor in chunks."""
     ours = make_ours(objective, None, repeat)
-    return compare(ours, floor_chunks, CHUNK_ROWS, repeat, "rows in a chunk of the floor")
+    return compare(ours, floor_chunks, CHUNK_ROWS, repeat, "rows in a chunk")
 
 
 def compare(ours, floor, rows, repeat, unit):
