@@ -1,6 +1,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2 --dist worksteal
-BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/pages.py %/pages_kernels.py %/pages_minibatches.py,$(wildcard benchmarks/*.py))
+BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/figures.py \
+	%/pages.py %/pages_kernels.py %/pages_minibatches.py,$(wildcard benchmarks/*.py))
 
 VENV := .venv
 BIN := $(VENV)/bin

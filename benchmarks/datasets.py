@@ -50,6 +50,16 @@ def openml_optdigits():
     return bundled.fetch_openml("optdigits", version=1, as_frame=False, return_X_y=True)
 
 
+def load_mnist():
+    """All 70,000 images as rows of grey values, the training set first, and their digits."""
+    X, y, _ = from_file_or_openml("mnist", openml_mnist)()
+    return X, np.unique(y, return_inverse=True)[1]
+
+
+def openml_mnist():
+    return bundled.fetch_openml("mnist_784", version=1, as_frame=False, return_X_y=True)
+
+
 def openml_penguins():
     """The four measurements of the birds for which every variable is known, sex included."""
     frame = bundled.fetch_openml("penguins", version=1, as_frame=True).frame

@@ -76,6 +76,12 @@ def write(path, columns, rows):
     temporary.replace(path)
 
 
+def append(path, columns, *rows):
+    """Add rows at the end of a results file."""
+    with path.open("a", newline="") as file:
+        csv.DictWriter(file, columns, lineterminator="\n").writerows(map(_rounded, rows))
+
+
 def run(cells, measure, path, columns, redo=False):
     """Append ``measure(cell)`` for each cell that has no row yet; return how many cells failed.
 
@@ -99,8 +105,7 @@ def run(cells, measure, path, columns, redo=False):
                 print("FAILED", *cell, message, flush=True)
             failures[message] += 1
             continue
-        with path.open("a", newline="") as file:
-            csv.DictWriter(file, columns, lineterminator="\n").writerow(_rounded(row))
+        append(path, columns, row)
         print(*cell, f"{row['seconds']:.2f} s", row["note"], flush=True)
     for message, count in failures.items():
         print(f"{count} cells without a row: {message}")

@@ -1,4 +1,4 @@
-"""Write docs/quality.md from the results files.
+"""Write docs/quality.md and docs/speed.md from the results files.
 
 python benchmarks/pages.py
 """
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from datasets import DATASETS
+from figures import draw
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).parent.parent / "docs" / "quality.md"
+DOCS = Path(__file__).parent.parent / "docs"
 REAL = [name for name, dataset in DATASETS.items() if not dataset.generated]
 GENERATED = [name for name, dataset in DATASETS.items() if dataset.generated]
 NAMES = {
@@ -147,7 +148,82 @@ def claims():
     return table(["claim", "objective", "data", "ours", "other", "holds"], body)
 
 
-def main():
+SPEED = """\
+# Measured speed
+
+Written by `benchmarks/pages.py` from `benchmarks/results/speed_summary.csv`; how each line is
+measured stands in `benchmarks/README.md`. Each value is the median over the repeats (where it says
+so, the mean or the least) of a ratio or difference of two numbers that were taken in the same run,
+by turns; the range is that of the repeats. The last two columns are the medians of the raw numbers.
+
+![Each ratio next to its target](images/speed.svg)
+"""
+
+
+def short(number):
+    number = float(number)
+    return "" if np.isnan(number) else f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
+
+
+def speed_table(summary):
+    body = [
+        [
+            row["what"],
+            row["formula"] + ("" if row["statistic"] == "median" else f", {row['statistic']}"),
+            short(row["value"]),
+            f"{short(row['min'])} to {short(row['max'])}",
+            f"{row['sense']} {row['target']}".strip(),
+            "**no**" if row["holds"] == "no" else row["holds"],
+            row["threads"],
+            *(f"{short(row[side])} {row['unit']}" if short(row[side]) else "" for side in SIDES),
+        ]
+        for row in summary
+    ]
+    header = ["", "value", "", "range", "target", "holds", "threads", "ours", "other"]
+    return table(header, body)
+
+
+SIDES = ("ours", "other")
+BEHIND = {"gemclus / ours": -1, "ours / K-means": 1, "ours - K-means": -1}
+
+
+def losses(summary):
+    """What misses its target, and what is behind the peer though it may hold."""
+    missed = [row for row in summary if row["holds"] == "no"]
+    behind = [
+        row
+        for row in summary
+        if (sign := BEHIND.get(row["formula"])) and row["holds"] != "no"
+        if sign * (float(row["value"]) - ("/" in row["formula"])) > 0
+    ]
+    parts = []
+    for title, found in (("Missed targets:", missed), ("Behind the peer:", behind)):
+        lines = [
+            f"- {row['what']}: {row['formula']} = {short(row['value'])}"
+            + (f", target {row['sense']} {row['target']}" if row["sense"] else "")
+            for row in found
+        ]
+        parts.append("\n".join([title, "", *(lines or ["- nothing"])]) + "\n")
+    return "\n".join(parts)
+
+
+def write_speed():
+    summary = rows("speed_summary.csv")
+    if not summary:
+        return
+    draw(summary)
+    write(
+        "speed.md",
+        [SPEED, "## Results\n", speed_table(summary), "## Where we lose\n", losses(summary)],
+    )
+
+
+def write(name, sections):
+    (DOCS / name).write_text("\n".join(sections))
+    print(f"written: {DOCS / name}")
+
+
+def write_quality():
     summary = rows("quality_summary.csv")
 
     def soft(row):
@@ -170,8 +246,12 @@ def main():
         "## What was to be shown\n",
         claims(),
     ]
-    PAGE.write_text("\n".join(sections))
-    print(f"written: {PAGE}")
+    write("quality.md", sections)
+
+
+def main():
+    write_quality()
+    write_speed()
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ class GeminiClustering(
         samples.
     objective : str or Objective, default="mmd_ovo"
         "{kl,tv,hellinger,chi2,mmd,wasserstein,sliced_wasserstein}_{ova,ovo}", "mi" (= "kl_ova"),
-        or an instance such as ``MMD("ovo", kernel="rbf")``. The names take the linear kernel and the Euclidean
-        distance of X as it is.
+        or an instance such as ``MMD("ovo", kernel="rbf")``. The names take the linear kernel and
+        the Euclidean distance of X as it is.
     model : {"auto", "mlp", "linear"}, callable or torch.nn.Module, default="auto"
         A name ("auto" is "mlp"), a function ``(n_features, n_clusters) -> torch.nn.Module``, or
         a module, which is copied. It maps rows of X, centred and scaled by one number, to a logit
