@@ -26,6 +26,9 @@ WHOLE = 2**22
 CHUNK = 2**20
 """More samples are taken in chunks, for each of which the model holds so many numbers."""
 
+KEPT_LOG_PROBA = 2**24
+"""log p of at most so many numbers is kept from one stage of an objective to the next."""
+
 TRANSPORT_PART = 2_000
 
 Rows = NDArray[Any] | slice | None
@@ -168,14 +171,26 @@ class Problem:
     ) -> Tensor:
         repeat_chance = self.model.chance()
 
-        def sweep(function: OfBatch, parameters: Tensor = leaf) -> list[Any]:
-            def visit(part: Rows) -> Any:
-                return function(as_batch(self.log_proba(parameters, part, training=True), part))
+        def sweep(
+            function: OfBatch, parameters: Tensor = leaf, kept: dict[int, Tensor] | None = None
+        ) -> list[Any]:
+            def visit(i: int) -> Any:
+                log_proba = None if kept is None else kept.get(i)
+                if log_proba is None:
+                    log_proba = self.log_proba(parameters, parts[i], training=True)
+                    if kept is not None:
+                        kept[i] = log_proba
+                return function(as_batch(log_proba, parts[i]))
 
             repeat_chance()
-            return self._map(visit, parts)
+            return self._map(visit, range(len(parts)))
 
-        constant = partial(sweep, parameters=leaf.detach())
+        several_stages = self.objective.n_stages > 1
+        numbers = len(leaf) * len(self.inputs) * self.model.n_units
+        kept: dict[int, Tensor] | None = (
+            {} if several_stages and numbers <= KEPT_LOG_PROBA else None
+        )
+        constant = partial(sweep, parameters=leaf.detach(), kept=kept)
         means = stages(self.objective, constant, self.processes, running)
         value, adjoints = adjoint(self.objective, means, constant, self.processes)
 
