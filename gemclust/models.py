@@ -273,7 +273,8 @@ def log_softmax(logits: Tensor) -> Tensor:
 def _shared_input(X: Tensor, weights: Tensor) -> Tensor:
     """X times each restart's weights, (n_restarts, n_outputs, n_samples), as one product."""
     restarts, fan_in, fan_out = weights.shape
-    columns = weights.transpose(1, 2).reshape(restarts * fan_out, fan_in)
+    # Its gradient is laid out as it is: as a view, a restart's would take several times as long.
+    columns = weights.transpose(1, 2).reshape(restarts * fan_out, fan_in).contiguous()
     dense = X.layout == torch.strided
     product = columns @ X.T if dense else (X @ columns.T).T
     return product.unflatten(0, (restarts, fan_out))
