@@ -765,7 +765,9 @@ def test_matrix_beyond_the_bound_is_refused_with_its_size_and_a_remedy(
         gemini_score(X, X[:, 0] > 0, objective)
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "cosine", cdist], ids=str)
+@pytest.mark.parametrize(
+    "metric", ["euclidean", "cosine", cdist], ids=["metric", "other", "function"]
+)
 def test_distances_of_many_samples_are_computed_batch_by_batch(monkeypatch, metric):
     monkeypatch.setattr(geometry_module, "EXACT_TRANSPORT_SAMPLES", 50)
     X = 3 + np.random.default_rng(0).normal(size=(80, 2))
