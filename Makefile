@@ -1,6 +1,6 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2 --dist worksteal
-BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/pages.py %/pages_kernels.py,$(wildcard benchmarks/*.py))
+BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/pages.py %/pages_kernels.py %/pages_minibatches.py,$(wildcard benchmarks/*.py))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/quality.py --summary
 	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/pages_kernels.py
+	$(BIN)/python benchmarks/pages_minibatches.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -81,7 +81,9 @@ class GeminiClustering(
         Step size of "adam" and "sgd". "auto": 0.01 for the built-in models, 0.001 for others.
     batch_size : int, "auto" or None, default="auto"
         Samples a step; None is all of them, which is what "lbfgs" always takes. "auto": all up to
-        10,000 (Wasserstein: 500), else 1,000 (Wasserstein: 200).
+        10,000 (Wasserstein: 500), else 10 times the square root of their number, at least 25 for
+        each cluster (Wasserstein: 200). In batches of up to 200 samples, MMD objectives are those
+        of running means over the batches, the newest of which counts one half.
     max_iter : int, default=500
         Largest number of iterations of "lbfgs", or of epochs.
     tol : float, default=1e-4
@@ -239,10 +241,10 @@ class GeminiClustering(
     def _fit(self, shard: Shard, objective: Objective, progress: Progress) -> None:
         """Everything after validation: geometry, model, training, selection, attributes."""
         data, pilot = shard.data, shard.pilot
-        settings = checks.resolve_settings(self, objective, shard.n_total)
         warm = self.warm_start and hasattr(self, "_parameters")
         last = self._model if warm else None
         self._model = self._make_model(shard)
+        settings = checks.resolve_settings(self, objective, shard.n_total, self._model.n_units)
         if last is None:
             self._scaling = Scaling(pilot.X, pilot.weight)
             n_init = checks.resolve_n_init(self, objective, settings, pilot.X)
@@ -370,7 +372,7 @@ class GeminiClustering(
         weight = checks.check_sample_weight(sample_weight, samples)
         checks.check_distributed(objective, None, processes)
         data = canonical(samples, weight.astype(self._parameters.dtype, copy=False))
-        settings = checks.resolve_settings(self, objective, len(data))
+        settings = checks.resolve_settings(self, objective, len(data), len(self._units))
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
         # A module's buffers change in training: on a copy, so that an error leaves all as it was.
         model = copy.deepcopy(self._model)

@@ -307,7 +307,7 @@ class Imitation:
 
 
 class RunningMeans:
-    """Means over the last mini-batches: those of one batch alone bias the objective upwards.
+    """Means over the last mini-batches: the objective of those of one batch alone is biased.
 
     Each stage's mean moves towards that of the batch by a share; gradients flow through the batch
     as if it were the whole.

@@ -21,8 +21,9 @@ from gemclust.threads import one_thread_if_small
 KEPT_AFTER = {8: 0.5, 12: 0.3, 16: 0.2, 24: 0.1}
 """Iterations of L-BFGS -> share of the restarts, the best by then, that go on."""
 
-PATIENCE = 1
-"""Iterations without improvement that end training on more samples than the first."""
+PATIENCE = (3, 2)
+"""Iterations without improvement that end training on the first of several samples, and on each
+later one: more would sharpen the boundaries around few samples, hard to move on more."""
 
 Report = Callable[[int, float], bool]
 """(iteration, best loss) -> whether to stop."""
@@ -86,10 +87,11 @@ def climb(
 ) -> Run:
     """Train on few samples, then go on from the best restart on more, and last on all.
 
-    `begin` holds the restarts for the first problem. On the later ones training ends with the
-    first iteration that does not improve the loss; `max_iter` counts all iterations.
+    `begin` holds the restarts for the first problem; `max_iter` counts all iterations.
     """
-    run = train(problems[0], begin, settings, seed, report)
+    first, later = PATIENCE if len(problems) > 1 else (settings.n_iter_no_change, 0)
+    patience = min(settings.n_iter_no_change, first)
+    run = train(problems[0], begin, replace(settings, n_iter_no_change=patience), seed, report)
     # The best may have stopped before others did.
     passed = max(map(len, run.curves))
     for problem in problems[1:]:
@@ -100,7 +102,7 @@ def climb(
         onwards = replace(
             settings,
             max_iter=settings.max_iter - passed,
-            n_iter_no_change=min(settings.n_iter_no_change, PATIENCE),
+            n_iter_no_change=min(settings.n_iter_no_change, later),
         )
         begin = run.only(best)
         run = train(problem, begin, onwards, seed, _later(report, passed))
@@ -276,7 +278,8 @@ def _extras(
     if isinstance(problem, Imitation):
         return {}
     share = settings.running_means
-    fits = share is not None and problem.by_means and settings.batch_size is not None
+    several = round(len(problem) / (settings.batch_size or np.inf)) > 1
+    fits = problem.by_means and several
     return {"running": RunningMeans(share) if share and fits else None, "rng": rng}
 
 

@@ -766,7 +766,7 @@ def test_matrix_beyond_the_bound_is_refused_with_its_size_and_a_remedy(
 
 
 @pytest.mark.parametrize(
-    "metric", ["euclidean", "cosine", cdist], ids=["metric", "other", "function"]
+    "metric", ["euclidean", "cosine", cdist], ids=["euclidean", "cosine", "function"]
 )
 def test_distances_of_many_samples_are_computed_batch_by_batch(monkeypatch, metric):
     monkeypatch.setattr(geometry_module, "EXACT_TRANSPORT_SAMPLES", 50)

@@ -17,6 +17,7 @@ from gemclust.samples import Samples, Scaling
 from gemclust.threads import SMALL_PRODUCT, one_thread_if_small
 from gemclust.training import (
     KEPT_AFTER,
+    PATIENCE,
     Run,
     Settings,
     climb,
@@ -364,7 +365,8 @@ def test_climb_ends_on_all_samples(objective):
     run = climb(levels, Run(make_start(levels[0])), LBFGS, 0, lambda *a: bool(heard.append(a)))
     assert len(run.parameters) == len(run.curves) == 1
     assert losses_of(levels[-1], run.parameters)[0] == pytest.approx(run.curves[0][-1])
-    first = run_of(levels[0], make_start(levels[0]), LBFGS)
+    brief = replace(LBFGS, n_iter_no_change=PATIENCE[0])
+    first = run_of(levels[0], make_start(levels[0]), brief)
     best = int(np.argmin([curve[-1] for curve in first.curves]))
     assert run.curves[0][: len(first.curves[best])] == first.curves[best]
     assert (losses_of(levels[-1], make_start(levels[0])) > run.curves[0][-1]).all()
