@@ -17,6 +17,7 @@ from gemclust.samples import Samples, Scaling
 from gemclust.threads import SMALL_PRODUCT, one_thread_if_small
 from gemclust.training import (
     KEPT_AFTER,
+    PATIENCE,
     Run,
     Settings,
     climb,
@@ -139,7 +140,7 @@ def test_imitation_ends_near_its_target():
     nearest = torch.cdist(problem.inputs.take(), problem.inputs.take()[:3])
     target = (-nearest.square())[None].softmax(-1).expand(2, -1, -1)
     imitation = Imitation(problem.model, problem.inputs, problem.weight, target)
-    run = run_of(imitation, make_start(problem, [0, 1]), replace(LBFGS, tol=1e-6))
+    run = run_of(imitation, make_start(problem, [0, 1]), replace(LBFGS, tol=1e-6, drop=False))
     reached = log_probabilities(problem.model, run.parameters, problem.inputs).exp()
     assert (reached - target).abs().max() < 0.1
 
@@ -364,7 +365,8 @@ def test_climb_ends_on_all_samples(objective):
     run = climb(levels, Run(make_start(levels[0])), LBFGS, 0, lambda *a: bool(heard.append(a)))
     assert len(run.parameters) == len(run.curves) == 1
     assert losses_of(levels[-1], run.parameters)[0] == pytest.approx(run.curves[0][-1])
-    first = run_of(levels[0], make_start(levels[0]), LBFGS)
+    brief = replace(LBFGS, n_iter_no_change=PATIENCE[0])
+    first = run_of(levels[0], make_start(levels[0]), brief)
     best = int(np.argmin([curve[-1] for curve in first.curves]))
     assert run.curves[0][: len(first.curves[best])] == first.curves[best]
     assert (losses_of(levels[-1], make_start(levels[0])) > run.curves[0][-1]).all()
