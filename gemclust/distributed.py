@@ -43,6 +43,13 @@ class Processes:
         parts = flat.split([tensor.numel() for tensor in tensors])
         return [part.reshape(t.shape) for part, t in zip(parts, tensors, strict=True)]
 
+    def any(self, flag: bool) -> bool:
+        """Whether it is true in any process."""
+        if not self.several:
+            return flag
+        (number,) = self.sum([torch.tensor(float(flag))])
+        return bool(number > 0)
+
     def gather(self, value: Any) -> list[Any]:
         """The value of each process, in the order of their ranks."""
         if not self.several:

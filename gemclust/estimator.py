@@ -258,8 +258,8 @@ class GeminiClustering(
             objective, pilot.X, pilot.weight, pilot.affinity, self._scaling, shard.n_total
         )
         problem = self._problem(data, objective, processes=shard.processes)
-        rng = check_random_state(shard.processes.first(self.random_state))
-        seeds = rng.randint(np.iinfo(np.int32).max, size=n_init)
+        rng = check_random_state(self.random_state)
+        seeds = shard.processes.first(rng.randint(np.iinfo(np.int32).max, size=n_init))
         progress.unit = problem.unit
         if last is None:
             levels = self._levels(shard, problem, objective, settings)
@@ -364,24 +364,29 @@ class GeminiClustering(
         """
         if not hasattr(self, "_parameters"):
             return self.fit(X, sample_weight=sample_weight)
-        objective = checks.check_parameters(self)
-        samples = self._validated(X, reset=False)
-        if repr(objective) != repr(self._affinity.objective):
-            raise ValueError(
-                f"The objective {objective} is not the {self._affinity.objective} of the last fit; "
-                "partial_fit goes on with that one. Call fit to start again."
-            )
         processes = current_processes()
-        weight = checks.check_sample_weight(sample_weight, samples)
-        checks.check_distributed(objective, None, processes)
-        data = canonical(samples, weight.astype(self._parameters.dtype, copy=False))
-        settings = checks.resolve_settings(self, objective, len(data), len(self._units))
+        with processes.failing_together():
+            objective = checks.check_parameters(self)
+            samples = self._validated(X, reset=False)
+            if repr(objective) != repr(self._affinity.objective):
+                raise ValueError(
+                    f"The objective {objective} is not the {self._affinity.objective} of the last "
+                    "fit; partial_fit goes on with that one. Call fit to start again."
+                )
+            weight = checks.check_sample_weight(sample_weight, samples)
+            checks.check_distributed(objective, None, processes)
+        checks.check_same_everywhere(self, samples, processes)
+        weight = weight.astype(self._parameters.dtype, copy=False)
+        data = canonical(samples, weight, shard=processes.several)
+        n_total = sum(processes.gather(len(data)))
+        settings = checks.resolve_settings(self, objective, n_total, len(self._units))
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
         # A module's buffers change in training: on a copy, so that an error leaves all as it was.
         model = copy.deepcopy(self._model)
         problem = self._problem(data, objective, self._units, processes)
         problem = replace(problem, model=model)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        rng = check_random_state(self.random_state)
+        seed = processes.first(rng.randint(np.iinfo(np.int32).max))
         moments = self._moments.get(settings.solver, {})
         parameters, moments = one_pass(problem, self._parameters, moments, settings, seed)
         self._model, self._parameters = model, parameters

@@ -51,7 +51,7 @@ RUNNING_SHARE = 0.5
 """Weight of the newest batch in running means."""
 
 # Parameters in which processes that fit together may differ.
-_OWN = ("random_state", "verbose")
+_OWN = ("device", "random_state", "verbose")
 
 Rule = Callable[[Any], bool]
 
@@ -238,7 +238,8 @@ def check_distributed(
 def check_same_everywhere(estimator: GeminiClustering, X: Any, processes: Processes) -> None:
     """All processes must fit the same model to data of one kind."""
     given = {name: v for name, v in estimator.get_params().items() if name not in _OWN}
-    seen = f"{X.shape[1]} features of {working_dtype(X).__name__}, {given}"
+    form = "sparse" if sp.issparse(X) else "dense"
+    seen = f"{X.shape[1]} {form} features of {working_dtype(X).__name__}, {given}"
     # A function's or module's repr may end with its place in memory.
     seen = re.sub(r" at 0x[0-9a-f]+", "", seen)
     for rank, other in enumerate(processes.gather(seen)):

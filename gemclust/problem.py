@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -304,6 +304,7 @@ class Imitation:
     inputs: Samples
     weight: Tensor
     target: Tensor
+    processes: ClassVar[Processes] = ALONE
 
     def __len__(self) -> int:
         """Number of samples."""

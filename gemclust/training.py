@@ -142,6 +142,9 @@ def train(
         try:
             minimise(problem, run, settings, seed, report or (lambda iteration, loss: False))
         except KeyboardInterrupt:
+            if problem.processes.several:
+                # The others cannot know where this one stopped: they end by the lost connection.
+                raise
             run.interrupted = True
     return run
 
@@ -160,7 +163,7 @@ def _quasi_newton(
         active = _keep_books(run, stop, active, before, state.loss[active], ~moving)
         if settings.drop and iteration in KEPT_AFTER:
             active = _leading(state.loss, active, KEPT_AFTER[iteration])
-        run.stopped = report(iteration, float(state.loss.min()))
+        run.stopped = problem.processes.any(report(iteration, float(state.loss.min())))
         if run.stopped or not len(active):
             break
     run.curvature = state.curvature
@@ -202,7 +205,7 @@ def _stochastic(
         best[better] = loss[better]
         run.parameters = run.parameters.index_copy(0, better, reached[better])
         active = _keep_books(run, stop, active, before, loss[active])
-        run.stopped = report(epoch, float(best.min()))
+        run.stopped = problem.processes.any(report(epoch, float(best.min())))
         if run.stopped or not len(active):
             break
 
