@@ -120,13 +120,13 @@ def exact(dataset, name):
 
 
 def gemclust(kernel, X, size, seed):
-    from gemclust.kernels import choose_landmarks
+    from gemclust.features import choose_landmarks
 
     return choose_landmarks(kernel, X, size, seed)
 
 
 def random_pivots(kernel, X, size, seed):
-    from gemclust.kernels import random_pivots
+    from gemclust.features import random_pivots
 
     return X[random_pivots(kernel, X, size, np.ones(len(X)), np.random.RandomState(seed))]
 
@@ -161,7 +161,7 @@ def kernel_kmeanspp(kernel, X, size, seed):
 
 def leverage_scores(kernel, X, size, seed):
     """With probability proportional to ridge leverage scores from as many uniform landmarks."""
-    from gemclust.kernels import Nystroem
+    from gemclust.features import Nystroem
 
     sketch, rng = uniform(kernel, X, size, seed), np.random.RandomState(seed + 1_000)
     features = Nystroem(kernel, sketch, size, 0)(X)
@@ -206,7 +206,7 @@ def cells(n_seeds):
 
 def features_of(cell):
     """Features of all rows; the seconds until the landmarks stood and all in all."""
-    from gemclust.kernels import Nystroem
+    from gemclust.features import Nystroem
 
     X, *_ = data(cell.dataset)
     name, size = cell.objective.rsplit(" ", 1)

@@ -21,12 +21,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from gemclust import parameters as checks
+from gemclust.distances import check_affinity
 from gemclust.distributed import ALONE, Processes, current_processes
-from gemclust.geometry import Affinity, check_affinity
+from gemclust.evaluation import log_probabilities
+from gemclust.geometry import Affinity
 from gemclust.messages import warn
 from gemclust.models import ClusterLogits, ModuleModel, Perceptron
 from gemclust.objectives import Objective
-from gemclust.problem import Problem, log_probabilities
+from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor, working_dtype
 from gemclust.seeding import start

@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components, shortest_path
-from sklearn.metrics.pairwise import PAIRWISE_DISTANCE_FUNCTIONS, pairwise_distances
-from sklearn.neighbors import kneighbors_graph
-from sklearn.preprocessing import normalize
 from torch import Tensor
 
-from gemclust.kernels import SHIFT_FREE, Kernel, Nystroem, takes_matrices
-from gemclust.messages import warn
+from gemclust.distances import (
+    LENGTHS,
+    all_distances,
+    check_matrix,
+    geodesic_distances,
+    known_metrics,
+)
+from gemclust.features import CosineMap, FeatureMap, Nystroem, compose
+from gemclust.kernels import SHIFT_FREE, Kernel
 from gemclust.objectives import Objective
 from gemclust.objectives.wasserstein import TRUE_METRICS
 from gemclust.samples import (
@@ -25,9 +27,7 @@ from gemclust.samples import (
     Samples,
     Scaling,
     in_working_precision,
-    row_width,
     to_tensor,
-    working_dtype,
 )
 
 MAX_MATRIX_BYTES = 2 * 2**30
@@ -41,9 +41,6 @@ KEPT_FEATURES = 2**26
 
 EXACT_TRANSPORT_SAMPLES = 6_000
 """Up to so many samples, all distances are computed at once; of more, those within a batch."""
-
-# Distances that grow with X and do not change when it is shifted.
-_LENGTHS = ("euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "geodesic")
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ class Affinity:
         """Whether X may be centred and scaled without a change of the kernel or metric."""
         if self.objective.affinity == "distance":
             metric = getattr(self.objective, "metric", "euclidean")
-            return isinstance(metric, str) and metric in _LENGTHS
+            return isinstance(metric, str) and metric in LENGTHS
         kernel = getattr(self.objective, "kernel", "linear")
         return isinstance(kernel, str) and (kernel == "linear" or kernel in SHIFT_FREE)
 
@@ -199,7 +196,7 @@ class Affinity:
         assert self.kernel is not None
         _check_memory(len(inputs), inputs.array.dtype, "n_components=500, or the linear kernel")
         space = self._space(_rows(X, inputs.rows))
-        matrix = _check_matrix(self.kernel(space, space), space, "kernel")
+        matrix = check_matrix(self.kernel(space, space), space, "kernel")
         return _kernel_geometry(matrix, weight, device)
 
     @property
@@ -215,9 +212,9 @@ class Affinity:
             matrix = geodesic_distances(inputs.array, neighbors, weighted)
             unit = unit if weighted else 1.0
             return _distance_geometry(matrix, unit, inputs.device, triangle=True)
-        if not callable(metric) and metric not in _known_metrics():
+        if not callable(metric) and metric not in known_metrics():
             raise ValueError(
-                f"metric={metric!r} is unknown; use one of {', '.join(_known_metrics())}, "
+                f"metric={metric!r} is unknown; use one of {', '.join(known_metrics())}, "
                 "'precomputed' or a function."
             )
         triangle = isinstance(metric, str) and metric in TRUE_METRICS
@@ -228,227 +225,20 @@ class Affinity:
                 else Samples(X, inputs.device, in_working_precision, inputs.rows)
             )
             some = self._space(X[: min(1_000, X.shape[0])])
-            largest = float(_distances(metric, some).max()) or 1.0
+            largest = float(all_distances(metric, some).max()) or 1.0
 
             def distances(features: Any) -> Tensor:
                 _check_memory(len(features), features.dtype, "a smaller batch_size")
-                matrix = _distances(metric, features)
+                matrix = all_distances(metric, features)
                 return to_tensor(matrix / matrix.dtype.type(largest), inputs.device)
 
             return Geometry(samples, None, distances, largest * unit, triangle)
         space = self._space(_rows(X, inputs.rows))
-        return _distance_geometry(_distances(metric, space), unit, inputs.device, triangle)
-
-
-def _distances(metric: Any, X: Any) -> NDArray[Any]:
-    """Those between all pairs of rows, by a metric's name or by a user's function."""
-    if callable(metric) and takes_matrices(metric, X):
-        matrix = metric(X, X)
-    elif callable(metric):
-        # scikit-learn would mirror one half and hide that a function is not symmetric.
-        matrix = pairwise_distances(X, X.copy(), metric=metric)
-    else:
-        matrix = pairwise_distances(X, metric=metric)
-    return _check_matrix(matrix, X, "distance")
-
-
-class FeatureMap:
-    """A feature map around its mean and near 1, as it is over the samples that it is fitted to.
-
-    Parameters
-    ----------
-    function : callable
-        From rows to their features.
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        The samples.
-    weight : ndarray of shape (n_samples,)
-        Sample weights.
-    """
-
-    def __init__(self, function: Any, X: Any, weight: NDArray[Any]) -> None:
-        self.function = function
-        features = function(X)
-        self.width = row_width(features)
-        self.mean = None
-        if not sp.issparse(features):
-            self.mean = np.average(features, axis=0, weights=weight).astype(features.dtype)
-            features = features - self.mean
-        self.unit = float(abs(features).max()) or 1.0
-
-    def __call__(self, X: Any) -> Any:
-        """Features of the rows; sparse ones are not centred."""
-        features = self.function(X)
-        if self.mean is not None:
-            features = (features.toarray() if sp.issparse(features) else features) - self.mean
-        return features * features.dtype.type(1 / self.unit)
-
-
-class CosineMap:
-    """Rows divided by their norms.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        Rows of the magnitude that is to be expected.
-    """
-
-    def __init__(self, X: Any) -> None:
-        largest = float(abs(X).max()) or 1.0
-        # A power of two rounds nothing.
-        self.factor = 2.0 ** -np.round(np.log2(largest))
-
-    def __call__(self, X: Any) -> Any:
-        """The normalised rows."""
-        dtype = working_dtype(X)
-        return normalize(X.astype(dtype, copy=False) * dtype(self.factor))
-
-
-def compose(last: Callable[[Any], Any], first: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The function that applies the second, then the first."""
-    return lambda X: last(first(X))
+        return _distance_geometry(all_distances(metric, space), unit, inputs.device, triangle)
 
 
 def _rows(X: Any, rows: NDArray[Any] | None) -> Any:
     return X if rows is None else X[rows]
-
-
-def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> NDArray[Any]:
-    """Shortest paths in the graph of nearest neighbours.
-
-    Two samples share an edge if either is among the `n_neighbors` nearest of the other. Samples
-    of parts that no edge joins are put at twice the longest path within any part.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        The samples.
-    n_neighbors : int, default=10
-        Neighbours of each sample.
-    weighted : bool, default=True
-        Whether an edge is as long as its Euclidean length, or 1.
-
-    Returns
-    -------
-    distances : ndarray of shape (n_samples, n_samples)
-        In the dtype of X.
-
-    Warns
-    -----
-    UserWarning
-        If the graph has more than one part.
-
-    Examples
-    --------
-    >>> geodesic_distances(np.array([[0.0], [1.0], [3.0]]), n_neighbors=1)
-    array([[0., 1., 3.],
-           [1., 0., 2.],
-           [3., 2., 0.]])
-    """
-    if not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:
-        raise ValueError(f"n_neighbors={n_neighbors!r} must be an integer of at least 1.")
-    if X.shape[0] == 1:
-        return np.zeros((1, 1), dtype=X.dtype)
-    graph = kneighbors_graph(X, min(n_neighbors, X.shape[0] - 1), mode="distance")
-    if not weighted:
-        graph.data[:] = 1
-    distances = shortest_path(graph, method="D", directed=False)
-    parts, _ = connected_components(graph, directed=False)
-    if parts > 1:
-        warn(
-            f"The graph of {n_neighbors} nearest neighbours has {parts} parts that no edge joins; "
-            "samples of different parts are put at twice the longest path. Raise n_neighbors to "
-            "join them."
-        )
-        reachable = np.isfinite(distances)
-        distances[~reachable] = 2 * distances[reachable].max()
-    return distances.astype(X.dtype)
-
-
-def check_affinity(affinity: Any, X: Any, objective: Objective) -> NDArray[Any] | None:
-    """A user's kernel or distance matrix as an array in the dtype of X; None stays None.
-
-    Raises
-    ------
-    ValueError
-        If the objective has no use for it, or it is no kernel or distance matrix of the rows of X.
-    """
-    _check_consistent(objective, affinity)
-    if affinity is None:
-        return None
-    if sp.issparse(affinity):
-        raise ValueError("The affinity is sparse; pass it dense, affinity.toarray().")
-    return _check_matrix(affinity, X, objective.affinity)
-
-
-def _check_matrix(affinity: Any, X: Any, kind: str | None) -> NDArray[Any]:
-    """Square with a row for each sample, finite, symmetric and, if distances, not negative."""
-    n_samples = X.shape[0]
-    matrix = np.asarray(affinity, dtype=X.dtype)
-    if matrix.shape != (n_samples, n_samples):
-        hint = ""
-        if matrix.ndim == 2 and matrix.shape[0] == n_samples:
-            hint = (
-                " A matrix that is not square comes from cross-validation, which slices rows only:"
-                " there give the objective a function as its kernel or metric (a callable kernel),"
-                " which is called with the rows of X."
-            )
-        raise ValueError(
-            f"The affinity has shape {matrix.shape}, but X has {n_samples} samples: it must have "
-            f"shape ({n_samples}, {n_samples}).{hint}"
-        )
-    if not np.isfinite(matrix).all():
-        raise ValueError("The affinity contains NaN or infinity; every pair needs a finite value.")
-    largest = float(np.abs(matrix).max())
-    asymmetry = float(np.abs(matrix - matrix.T).max())
-    if asymmetry > 1e-5 * largest:
-        raise ValueError(
-            f"The affinity is not symmetric: two entries differ by {asymmetry:.3g}. Use "
-            "(A + A.T) / 2 if that is what you mean."
-        )
-    if kind != "distance":
-        return matrix
-    if matrix.min() < -1e-5 * largest:
-        raise ValueError(
-            f"The distances contain {matrix.min():.3g}, but no distance is negative. For a kernel "
-            "use an MMD objective."
-        )
-    return np.maximum(matrix, 0)
-
-
-def _check_consistent(objective: Objective, precomputed: Any) -> None:
-    choice = {"kernel": ("kernel", "linear"), "distance": ("metric", "euclidean")}
-    if objective.affinity not in choice:
-        if precomputed is not None:
-            sight = "the rows of X" if objective.affinity else "probabilities only"
-            raise ValueError(
-                f"{objective} looks at {sight} and cannot use an affinity; leave "
-                "`affinity` out, or use an MMD or Wasserstein objective."
-            )
-        return
-    name, default = choice[objective.affinity]
-    chosen = getattr(objective, name, default)
-    if precomputed is None and isinstance(chosen, str) and chosen == "precomputed":
-        raise ValueError(
-            f"{name}='precomputed' needs the matrix: pass `affinity` (or, where there is no such "
-            f"parameter, give the objective a function as its {name})."
-        )
-    if precomputed is not None and chosen not in (default, "precomputed"):
-        raise ValueError(
-            f"`affinity` was given together with {name}={chosen!r}: only one of them can be used. "
-            f"Leave `affinity` out, or set {name}='precomputed'."
-        )
-
-
-def _known_metrics() -> list[str]:
-    known = {*PAIRWISE_DISTANCE_FUNCTIONS, *_LENGTHS, *_SCIPY_METRICS} - {"precomputed"}
-    return sorted(known)
-
-
-_SCIPY_METRICS = (
-    *("braycurtis", "canberra", "correlation", "dice", "hamming", "jaccard", "mahalanobis"),
-    *("minkowski", "rogerstanimoto", "russellrao", "seuclidean", "sokalsneath", "sqeuclidean"),
-    "yule",
-)
 
 
 def _kernel_geometry(matrix: NDArray[Any], weight: NDArray[Any], device: Any) -> Geometry:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
+from gemclust.distances import check_affinity
 from gemclust.distributed import ALONE
-from gemclust.geometry import Affinity, check_affinity
+from gemclust.evaluation import evaluate
+from gemclust.geometry import Affinity
 from gemclust.objectives import Objective, get_objective
 from gemclust.parameters import check_sample_weight
-from gemclust.problem import evaluate
 from gemclust.samples import Samples, to_tensor, working_dtype
 from gemclust.shards import Shard
 

@@ -13,29 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gemclust.chunks import Rows, chunk_size, chunks, map_chunks
 from gemclust.distributed import ALONE, Processes, split
+from gemclust.evaluation import gemini
 from gemclust.geometry import KEPT_FEATURES, Geometry
+from gemclust.means import OfBatch, RunningMeans, adjoint, project, stages
 from gemclust.models import Model, log_softmax
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
-from gemclust.threads import in_threads, one_thread_if_small
-
-WHOLE = 2**22
-"""Samples for which the model holds at most so many numbers are taken all at once."""
-
-CHUNK = 2**20
-"""More samples are taken in chunks, for each of which the model holds so many numbers."""
+from gemclust.threads import one_thread_if_small
 
 KEPT_LOG_PROBA = 2**24
 """log p of at most so many numbers is kept from one stage of an objective to the next."""
 
-TRANSPORT_PART = 2_000
 
-Rows = NDArray[Any] | slice | None
 AsBatch = Callable[[Tensor, Rows], Batch]
-OfBatch = Callable[[Batch], Any]
-Sweep = Callable[[OfBatch], list[Any]]
-"""Applies a function to all samples, in parts whose weights sum to 1 over parts and processes."""
 
 
 @dataclass(frozen=True)
@@ -320,208 +312,3 @@ class Imitation:
         target = self.target[which] if rows is None else self.target[which][:, rows]
         loss = -torch.einsum("n,rnk,rnk->r", weight / weight.sum(), target, log_proba)
         return loss.detach(), torch.autograd.grad(loss.sum(), leaf)[0]
-
-
-class RunningMeans:
-    """Means over the last mini-batches: the objective of those of one batch alone is biased.
-
-    Each stage's mean moves towards that of the batch by a share; gradients flow through the batch
-    as if it were the whole.
-
-    Parameters
-    ----------
-    share : float
-        Weight of the newest batch.
-    """
-
-    def __init__(self, share: float) -> None:
-        self.share = share
-        self.kept: dict[int, tuple[Tensor, ...]] = {}
-
-    def means(self, objective: Objective, batch: Batch) -> list[Tensor]:
-        """Those of all stages, on this batch."""
-        means: list[Tensor] = []
-        for stage in range(objective.n_stages):
-            means += self.blend(stage, objective.means(batch, *means))
-        return means
-
-    def blend(self, stage: int, means: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The running means, with the gradient of the given ones."""
-        new = [mean.detach() for mean in means]
-        old = self.kept.get(stage, new)
-        kept = tuple(a + self.share * (b - a) for a, b in zip(old, new, strict=True))
-        self.kept[stage] = kept
-        return tuple(m + (k - n) for m, k, n in zip(means, kept, new, strict=True))
-
-
-def chunk_size(n_samples: int, width: int) -> int:
-    """How many samples of that width make a chunk; as many as there are if all fit in one."""
-    return n_samples if n_samples * width <= WHOLE else max(1, CHUNK // width)
-
-
-def chunks(n_samples: int, size: int) -> list[Rows]:
-    """Slices of at most that size; None, which is all, if one is enough."""
-    if n_samples <= size:
-        return [None]
-    return [slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size)]
-
-
-def gemini(
-    objective: Objective,
-    geometry: Geometry,
-    weight: Tensor,
-    log_proba: Callable[[Rows], Tensor],
-    size: int,
-    processes: Processes = ALONE,
-    model: Model | None = None,
-) -> NDArray[Any]:
-    """The GEMINI of each restart in the units of X, from log p(y|x) of at most `size` rows a time.
-
-    Of an objective that compares all samples, and of more than a matrix of all distances is made
-    for, it is the mean over random parts of `TRANSPORT_PART` samples.
-    """
-
-    def batch(rows: Rows, mass: float | Tensor = 1.0) -> Batch:
-        share = (weight if rows is None else weight[rows]) / mass
-        return Batch(log_proba(rows), share, **geometry.take(rows), unit=geometry.unit)
-
-    with torch.no_grad():
-        parts = chunks(len(weight), size)
-        if geometry.distances is not None:
-            order = np.random.RandomState(0).permutation(len(weight))
-            total = torch.zeros((), device=weight.device)
-            for rows in np.array_split(order, -(-len(weight) // TRANSPORT_PART)):
-                mass = weight[rows].sum()
-                total = total + mass * objective.evaluate(batch(np.sort(rows), mass))
-        elif not objective.n_stages or geometry.matrix is not None:
-            whole = torch.cat([log_proba(part) for part in parts], dim=1)
-            total = objective.evaluate(Batch(whole, weight, **geometry.take(), unit=geometry.unit))
-        elif len(parts) == 1 and not processes.several:
-            total = objective.evaluate(batch(None))
-        else:
-            means = stages(
-                objective,
-                lambda function: map_chunks(lambda part: function(batch(part)), parts, model),
-                processes,
-            )
-            flat = [mean for stage in means for mean in stage]
-            total = geometry.unit**objective.homogeneity * objective.value(*flat)
-        return total.cpu().numpy()
-
-
-def evaluate(
-    objective: Objective, log_proba: Tensor, weight: Tensor, geometry: Geometry
-) -> NDArray[Any]:
-    """The GEMINI in the units of X of log p(y|x) that is at hand for all samples."""
-    width = 0 if geometry.features is None else geometry.features.width
-    size = chunk_size(len(weight), log_proba[:, :1].numel() + width)
-    return gemini(
-        objective,
-        geometry,
-        weight / weight.sum(),
-        lambda rows: log_proba if rows is None else log_proba[:, rows],
-        size,
-    )
-
-
-def log_probabilities(
-    model: Model,
-    parameters: Tensor,
-    inputs: Samples,
-    units: NDArray[Any] | None = None,
-    then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
-) -> Tensor:
-    """log p(y|x), of shape (n_restarts, n_samples, n_units), or what `then` makes of each chunk."""
-
-    def of_chunk(part: Rows) -> Tensor:
-        with torch.no_grad():
-            logits = model.logits(parameters, inputs.take(part))
-            return then(log_softmax(logits if units is None else logits[..., units]))
-
-    width = len(parameters) * model.width + inputs.width
-    parts = chunks(len(inputs), chunk_size(len(inputs), width))
-    with one_thread_if_small(len(inputs) * parameters.numel()):
-        return torch.cat(map_chunks(of_chunk, parts, model), dim=1)
-
-
-def map_chunks(
-    function: Callable[[Any], Any], items: Sequence[Any], model: Model | None = None
-) -> list[Any]:
-    """The function of each chunk, in order: each on one thread, several at a time."""
-    if len(items) < 2 or not (model is None or model.parallel):
-        return [function(item) for item in items]
-    with one_thread_if_small(0):
-        return in_threads(function, items)
-
-
-def stages(
-    objective: Objective,
-    sweep: Sweep,
-    processes: Processes = ALONE,
-    running: RunningMeans | None = None,
-) -> list[tuple[Tensor, ...]]:
-    """The means of each stage over all samples, summed in float64."""
-    means: list[tuple[Tensor, ...]] = []
-    for stage in range(objective.n_stages):
-        earlier = [mean for done in means for mean in done]
-
-        def part(batch: Batch, earlier: list[Tensor] = earlier) -> list[Tensor]:
-            given = [mean.to(batch.log_proba.dtype) for mean in earlier]
-            return [mean.double() for mean in objective.means(batch, *given)]
-
-        total = processes.sum(_sums(sweep(part)))
-        means.append(tuple(total) if running is None else running.blend(stage, total))
-    return means
-
-
-def adjoint(
-    objective: Objective,
-    means: list[tuple[Tensor, ...]],
-    sweep: Sweep,
-    processes: Processes = ALONE,
-) -> tuple[Tensor, list[list[Tensor]]]:
-    """The value at these means, and its derivative with respect to those of each stage.
-
-    A mean counts in the value and in the later means that depend on it.
-    """
-    leaves = [[mean.requires_grad_() for mean in stage] for stage in means]
-    flat = [mean for stage in leaves for mean in stage]
-    value = objective.value(*flat)
-    gradients = iter(torch.autograd.grad(value.sum(), flat, materialize_grads=True))
-    adjoints = [[next(gradients) for _ in stage] for stage in leaves]
-    for last in range(len(leaves) - 1, 0, -1):
-        earlier = [mean for stage in leaves[:last] for mean in stage]
-
-        def through(
-            batch: Batch, earlier: list[Tensor] = earlier, last: int = last
-        ) -> tuple[Tensor, ...]:
-            given = [mean.to(batch.log_proba.dtype) for mean in earlier]
-            part = _inner(objective.means(batch, *given), adjoints[last])
-            return torch.autograd.grad(part, earlier, materialize_grads=True)
-
-        through_last = iter(processes.sum(_sums(sweep(through))))
-        adjoints[:last] = [[a + next(through_last) for a in stage] for stage in adjoints[:last]]
-    return value.detach(), adjoints
-
-
-def project(
-    objective: Objective,
-    batch: Batch,
-    means: list[tuple[Tensor, ...]],
-    adjoints: list[list[Tensor]],
-) -> Tensor:
-    """What has, summed over all parts, the objective's gradient with respect to log p."""
-    earlier: list[Tensor] = []
-    total: Tensor = torch.zeros((), dtype=batch.log_proba.dtype, device=batch.log_proba.device)
-    for stage, derivative in zip(means, adjoints, strict=True):
-        total = total + _inner(objective.means(batch, *earlier), derivative)
-        earlier += [mean.detach().to(batch.log_proba.dtype) for mean in stage]
-    return total
-
-
-def _sums(parts: list[Sequence[Tensor]]) -> list[Tensor]:
-    return [torch.stack(part).sum(0) for part in zip(*parts, strict=True)]
-
-
-def _inner(means: tuple[Tensor, ...], adjoints: list[Tensor]) -> Tensor:
-    return sum((m * a.to(m.dtype)).sum() for m, a in zip(means, adjoints, strict=True))  # type: ignore[return-value]

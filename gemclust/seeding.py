@@ -11,8 +11,9 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
+from gemclust.evaluation import evaluate
 from gemclust.models import Perceptron
-from gemclust.problem import Imitation, Problem, evaluate
+from gemclust.problem import Imitation, Problem
 from gemclust.samples import distances_to, trimmed_mean, weighted_median
 from gemclust.training import Run, Settings, train
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gemclust.lbfgs import LBFGS, Curvature
+from gemclust.means import RunningMeans
 from gemclust.models import Model, Perceptron
-from gemclust.problem import Imitation, Problem, RunningMeans
+from gemclust.problem import Imitation, Problem
 from gemclust.threads import one_thread_if_small
 
 KEPT_AFTER = {8: 0.5, 12: 0.3, 16: 0.2, 24: 0.1}

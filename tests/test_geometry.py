@@ -19,10 +19,12 @@ from sklearn.metrics.pairwise import (
     rbf_kernel,
 )
 
+from gemclust import evaluation as evaluation_module
 from gemclust import geometry as geometry_module
-from gemclust import problem as problem_module
-from gemclust.geometry import MAX_MATRIX_BYTES, Affinity, check_affinity, geodesic_distances
-from gemclust.kernels import Kernel, Nystroem, choose_landmarks, random_pivots
+from gemclust.distances import check_affinity, geodesic_distances
+from gemclust.features import Nystroem, choose_landmarks, random_pivots
+from gemclust.geometry import MAX_MATRIX_BYTES, Affinity
+from gemclust.kernels import Kernel
 from gemclust.metrics import gemini_score
 from gemclust.objectives import KL, MMD, Objective, Wasserstein
 
@@ -793,7 +795,7 @@ def test_transport_of_many_samples_is_its_mean_over_parts(monkeypatch, mode):
     proba = softmax(2 * X @ np.random.default_rng(1).normal(size=(2, 3)), axis=1)
     whole = gemini_score(X, proba, Wasserstein(mode))
     monkeypatch.setattr(geometry_module, "EXACT_TRANSPORT_SAMPLES", 300)
-    monkeypatch.setattr(problem_module, "TRANSPORT_PART", 200)
+    monkeypatch.setattr(evaluation_module, "TRANSPORT_PART", 200)
     parts = gemini_score(X, proba, Wasserstein(mode))
     assert whole < parts < 1.1 * whole  # that of fewer samples is greater
     order = np.random.default_rng(2).permutation(600)

@@ -15,9 +15,11 @@ ROOT = Path(gemclust.__file__).parent
 LAYERS = [
     {"messages", "threads", "distributed", "samples"},
     {"objectives", "models", "shards"},
-    {"kernels"},
+    {"chunks", "kernels", "means"},
+    {"distances", "features"},
     {"geometry"},
-    {"lbfgs", "problem"},
+    {"evaluation", "lbfgs"},
+    {"problem"},
     {"training"},
     {"seeding", "selection", "parameters"},
     {"progress"},

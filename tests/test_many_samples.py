@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
 from threadpoolctl import threadpool_info
 
 from gemclust import GeminiClustering, parameters, samples, shards
+from gemclust import evaluation as evaluation_module
 from gemclust import geometry as geometry_module
-from gemclust import problem as problem_module
 from gemclust.metrics import gemini_score
 from gemclust.objectives import MMD, OBJECTIVES, get_objective
 from gemclust.problem import Problem
@@ -239,7 +239,7 @@ def test_scores_agree(n_samples, dtype, objective, monkeypatch):
 @pytest.mark.parametrize("objective", ["wasserstein_ova", "wasserstein_ovo"])
 def test_scores_agree_on_parts(objective, monkeypatch):
     monkeypatch.setattr(geometry_module, "EXACT_TRANSPORT_SAMPLES", 300)
-    monkeypatch.setattr(problem_module, "TRANSPORT_PART", 150)
+    monkeypatch.setattr(evaluation_module, "TRANSPORT_PART", 150)
     X = make_data(400, 3)
     model = make(3, objective=objective, max_iter=2).fit(X)
     assert model.score(X) == pytest.approx(model.objective_value_, rel=1e-9)

@@ -10,10 +10,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from gemclust import GeminiClustering
 from gemclust.geometry import Affinity
+from gemclust.means import RunningMeans
 from gemclust.models import Perceptron
 from gemclust.objectives import SlicedWasserstein, get_objective
 from gemclust.parameters import resolve_settings
-from gemclust.problem import Problem, RunningMeans
+from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
 from gemclust.training import Run, Settings, train
 

@@ -9,23 +9,17 @@ import torch
 from sklearn.datasets import make_blobs
 from torch import nn
 
+from gemclust import chunks as chunks_module
 from gemclust import geometry as geometry_module
 from gemclust import problem as problem_module
+from gemclust.chunks import WHOLE, chunk_size, chunks
 from gemclust.distributed import Processes
+from gemclust.evaluation import evaluate, log_probabilities
 from gemclust.geometry import Affinity
+from gemclust.means import RunningMeans, adjoint, stages
 from gemclust.models import ModuleModel, Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, Batch, get_objective
-from gemclust.problem import (
-    WHOLE,
-    Problem,
-    RunningMeans,
-    adjoint,
-    chunk_size,
-    chunks,
-    evaluate,
-    log_probabilities,
-    stages,
-)
+from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
 
 N_SAMPLES = 53
@@ -87,8 +81,8 @@ def in_chunks(monkeypatch):
 
     def shrink(problem, n_restarts, size):
         width = n_restarts * problem.model.width + problem.inputs.width
-        monkeypatch.setattr(problem_module, "WHOLE", 0)
-        monkeypatch.setattr(problem_module, "CHUNK", size * width)
+        monkeypatch.setattr(chunks_module, "WHOLE", 0)
+        monkeypatch.setattr(chunks_module, "CHUNK", size * width)
         parts, _ = problem._parts(None, n_restarts)
         assert len(parts) == -(-len(problem) // size)
 

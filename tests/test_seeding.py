@@ -9,10 +9,11 @@ from scipy.special import softmax
 from sklearn.datasets import make_blobs
 from sklearn.metrics.pairwise import rbf_kernel
 
+from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
 from gemclust.models import ModuleModel, Perceptron
 from gemclust.objectives import MMD, Wasserstein, get_objective
-from gemclust.problem import Problem, log_probabilities
+from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling, weighted_median
 from gemclust.seeding import SEED_WIDTH, feature_space, kmeans_plus_plus, seeding_space, start
 from gemclust.training import Settings

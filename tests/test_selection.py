@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import get_objective
-from gemclust.problem import Problem, log_probabilities
+from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
 from gemclust.selection import choose
 from gemclust.training import Run

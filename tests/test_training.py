@@ -9,10 +9,11 @@ import torch
 from sklearn.datasets import make_blobs
 from torch import nn
 
+from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
 from gemclust.models import ModuleModel, Perceptron
 from gemclust.objectives import Batch, get_objective
-from gemclust.problem import Imitation, Problem, log_probabilities
+from gemclust.problem import Imitation, Problem
 from gemclust.samples import Samples, Scaling
 from gemclust.threads import SMALL_PRODUCT, one_thread_if_small
 from gemclust.training import (

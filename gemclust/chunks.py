@@ -1,0 +1,41 @@
+"""Samples a chunk at a time, several chunks at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gemclust.models import Model
+from gemclust.threads import in_threads, one_thread_if_small
+
+WHOLE = 2**22
+"""Samples for which the model holds at most so many numbers are taken all at once."""
+
+CHUNK = 2**20
+"""More samples are taken in chunks, for each of which the model holds so many numbers."""
+
+Rows = NDArray[Any] | slice | None
+
+
+def chunk_size(n_samples: int, width: int) -> int:
+    """How many samples of that width make a chunk; as many as there are if all fit in one."""
+    return n_samples if n_samples * width <= WHOLE else max(1, CHUNK // width)
+
+
+def chunks(n_samples: int, size: int) -> list[Rows]:
+    """Slices of at most that size; None, which is all, if one is enough."""
+    if n_samples <= size:
+        return [None]
+    return [slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size)]
+
+
+def map_chunks(
+    function: Callable[[Any], Any], items: Sequence[Any], model: Model | None = None
+) -> list[Any]:
+    """The function of each chunk, in order: each on one thread, several at a time."""
+    if len(items) < 2 or not (model is None or model.parallel):
+        return [function(item) for item in items]
+    with one_thread_if_small(0):
+        return in_threads(function, items)

@@ -1,0 +1,100 @@
+"""The GEMINI of all samples, and p(y|x) of all samples, a chunk at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gemclust.chunks import Rows, chunk_size, chunks, map_chunks
+from gemclust.distributed import ALONE, Processes
+from gemclust.geometry import Geometry
+from gemclust.means import stages
+from gemclust.models import Model, log_softmax
+from gemclust.objectives import Batch, Objective
+from gemclust.samples import Samples
+from gemclust.threads import one_thread_if_small
+
+TRANSPORT_PART = 2_000
+
+
+def gemini(
+    objective: Objective,
+    geometry: Geometry,
+    weight: Tensor,
+    log_proba: Callable[[Rows], Tensor],
+    size: int,
+    processes: Processes = ALONE,
+    model: Model | None = None,
+) -> NDArray[Any]:
+    """The GEMINI of each restart in the units of X, from log p(y|x) of at most `size` rows a time.
+
+    Of an objective that compares all samples, and of more than a matrix of all distances is made
+    for, it is the mean over random parts of `TRANSPORT_PART` samples.
+    """
+
+    def batch(rows: Rows, mass: float | Tensor = 1.0) -> Batch:
+        share = (weight if rows is None else weight[rows]) / mass
+        return Batch(log_proba(rows), share, **geometry.take(rows), unit=geometry.unit)
+
+    with torch.no_grad():
+        parts = chunks(len(weight), size)
+        if geometry.distances is not None:
+            order = np.random.RandomState(0).permutation(len(weight))
+            total = torch.zeros((), device=weight.device)
+            for rows in np.array_split(order, -(-len(weight) // TRANSPORT_PART)):
+                mass = weight[rows].sum()
+                total = total + mass * objective.evaluate(batch(np.sort(rows), mass))
+        elif not objective.n_stages or geometry.matrix is not None:
+            whole = torch.cat([log_proba(part) for part in parts], dim=1)
+            total = objective.evaluate(Batch(whole, weight, **geometry.take(), unit=geometry.unit))
+        elif len(parts) == 1 and not processes.several:
+            total = objective.evaluate(batch(None))
+        else:
+            means = stages(
+                objective,
+                lambda function: map_chunks(lambda part: function(batch(part)), parts, model),
+                processes,
+            )
+            flat = [mean for stage in means for mean in stage]
+            total = geometry.unit**objective.homogeneity * objective.value(*flat)
+        return total.cpu().numpy()
+
+
+def evaluate(
+    objective: Objective, log_proba: Tensor, weight: Tensor, geometry: Geometry
+) -> NDArray[Any]:
+    """The GEMINI in the units of X of log p(y|x) that is at hand for all samples."""
+    width = 0 if geometry.features is None else geometry.features.width
+    size = chunk_size(len(weight), log_proba[:, :1].numel() + width)
+    return gemini(
+        objective,
+        geometry,
+        weight / weight.sum(),
+        lambda rows: log_proba if rows is None else log_proba[:, rows],
+        size,
+    )
+
+
+def log_probabilities(
+    model: Model,
+    parameters: Tensor,
+    inputs: Samples,
+    units: NDArray[Any] | None = None,
+    then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
+) -> Tensor:
+    """log p(y|x), of shape (n_restarts, n_samples, n_units), or what `then` makes of each chunk."""
+
+    def of_chunk(part: Rows) -> Tensor:
+        with torch.no_grad():
+            logits = model.logits(parameters, inputs.take(part))
+            return then(log_softmax(logits if units is None else logits[..., units]))
+
+    width = len(parameters) * model.width + inputs.width
+    parts = chunks(len(inputs), chunk_size(len(inputs), width))
+    with one_thread_if_small(len(inputs) * parameters.numel()):
+        return torch.cat(map_chunks(of_chunk, parts, model), dim=1)
