@@ -19,6 +19,8 @@ def main(paths):
     # If a process hangs, all others fail after this time instead of waiting for it.
     dist.init_process_group("gloo", timeout=timedelta(minutes=5))
     rank, size = dist.get_rank(), dist.get_world_size()
+    if len(paths) < size:
+        raise SystemExit(f"{len(paths)} files are too few for {size} processes.")
     tables = {path: pl.read_parquet(path) for path in sorted(paths)[rank::size]}
     X = pl.concat(tables.values()).to_numpy()
 

@@ -45,10 +45,7 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Whether it is true in any process."""
-        if not self.several:
-            return flag
-        (number,) = self.sum([torch.tensor(float(flag))])
-        return bool(number > 0)
+        return True in self.gather(flag)
 
     def gather(self, value: Any) -> list[Any]:
         """The value of each process, in the order of their ranks."""

@@ -79,7 +79,8 @@ class GeminiClustering(
         objectives; else 1.
     solver : {"auto", "lbfgs", "adam", "sgd"}, default="auto"
         "auto": "lbfgs" for the built-in models, unless the objective compares all samples and
-        there are more than 10,000 (Wasserstein: 500) of them; else "adam". Above 10,000 samples,
+        there are more than 10,000 (Wasserstein: 500) of them, or `batch_size` is an integer; else
+        "adam". Above 10,000 samples,
         "lbfgs" trains all restarts on 2,500 of them, and the best on ever more, last on all.
     learning_rate : float or "auto", default="auto"
         Step size of "adam" and "sgd". "auto": 0.01 for the built-in models, 0.001 for others.
@@ -93,7 +94,8 @@ class GeminiClustering(
     tol : float, default=1e-4
         Relative improvement of the objective that counts as one.
     n_iter_no_change : int, default=10
-        Training ends after so many iterations in a row without improvement.
+        Training ends after so many iterations in a row without improvement. Above 10,000 samples,
+        "lbfgs" ends after at most 3 on the first samples, and 2 on each larger number of them.
     alpha : float, default=0.0
         Weight of the L2 penalty on the model's weights. With ``objective="mi"`` and
         ``model="linear"`` this is regularised information maximisation (RIM). For MMD and
@@ -116,7 +118,8 @@ class GeminiClustering(
     objective_value_ : float
         GEMINI of the fitted clustering on the training data.
     objective_curve_ : list of float
-        Penalised objective after each iteration of the restart that was kept.
+        Penalised objective after each iteration of the restart that was kept; above 10,000
+        samples, "lbfgs" starts on few of them, and the curve steps where it goes on to more.
     n_iter_ : int
         Iterations of that restart.
     cluster_proportions_ : ndarray of shape (n_clusters_,)
@@ -231,10 +234,12 @@ class GeminiClustering(
         with processes.failing_together():
             objective = copy.deepcopy(checks.check_parameters(self))
             samples = fitted._validated(X, ensure_min_samples=1 if processes.several else 2)
-            weight = checks.check_sample_weight(sample_weight, samples)
+            weight = checks.check_sample_weight(sample_weight, samples, processes)
             matrix = check_affinity(affinity, samples, objective)
             checks.check_distributed(objective, matrix, processes)
-        checks.check_same_everywhere(self, samples, processes)
+            checks.resolve_device(self.device)
+        goes_on = self.warm_start and hasattr(self, "_parameters")
+        checks.check_same_everywhere(self, samples, processes, goes_on)
         with Progress(self, self.max_iter, self.verbose) as progress:
             fitted._fit(Shard(samples, weight, matrix, processes), objective, progress)
         fitted.labels_ = fitted._labels(samples)
@@ -261,17 +266,16 @@ class GeminiClustering(
         )
         problem = self._problem(data, objective, processes=shard.processes)
         rng = check_random_state(self.random_state)
-        seeds = shard.processes.first(rng.randint(np.iinfo(np.int32).max, size=n_init))
+        seeds = shard.group.first(rng.randint(np.iinfo(np.int32).max, size=n_init))
         progress.unit = problem.unit
         if last is None:
             levels = self._levels(shard, problem, objective, settings)
             begin = start(levels[0], seeds, settings)
-            levels = levels if settings.solver == "lbfgs" else levels[-1:]
+            levels = levels if settings.solver == "lbfgs" else [problem]
         else:
             levels = [problem]
             begin = Run(to_tensor(self._parameters.copy()).to(problem.weight)[None])
-        begin.parameters = shard.processes.first(begin.parameters)
-        run = climb(levels, begin, settings, int(seeds[0]), progress)
+        run = climb(levels, begin, settings, int(seeds[0]), progress, shard.group)
         self._keep(choose(problem, run), run, problem)
 
     def _levels(
@@ -279,6 +283,8 @@ class GeminiClustering(
     ) -> list[Problem]:
         """The problem on ever more of the samples: the first for all restarts, the last on all."""
         *sizes, _ = checks.level_sizes(shard.n_total, objective)
+        if settings.solver != "lbfgs":
+            sizes = sizes[:1]
         levels = []
         for size in sizes:
             few = size <= len(shard.pilot)
@@ -375,9 +381,10 @@ class GeminiClustering(
                     f"The objective {objective} is not the {self._affinity.objective} of the last "
                     "fit; partial_fit goes on with that one. Call fit to start again."
                 )
-            weight = checks.check_sample_weight(sample_weight, samples)
+            weight = checks.check_sample_weight(sample_weight, samples, processes)
             checks.check_distributed(objective, None, processes)
-        checks.check_same_everywhere(self, samples, processes)
+            checks.resolve_device(self.device)
+        checks.check_same_everywhere(self, samples, processes, goes_on=True)
         weight = weight.astype(self._parameters.dtype, copy=False)
         data = canonical(samples, weight, shard=processes.several)
         n_total = sum(processes.gather(len(data)))
@@ -390,7 +397,8 @@ class GeminiClustering(
         rng = check_random_state(self.random_state)
         seed = processes.first(rng.randint(np.iinfo(np.int32).max))
         moments = self._moments.get(settings.solver, {})
-        parameters, moments = one_pass(problem, self._parameters, moments, settings, seed)
+        parameters, moments = processes.first((self._parameters, moments))
+        parameters, moments = one_pass(problem, parameters, moments, settings, seed)
         self._model, self._parameters = model, parameters
         self._moments = {settings.solver: moments}
         self.labels_ = self._labels(samples)

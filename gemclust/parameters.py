@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gemclust.distributed import Processes
+from gemclust.distributed import ALONE, Processes
 from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
 from gemclust.models import ACTIVATIONS, ModuleModel, Perceptron
 from gemclust.objectives import Objective, get_objective
@@ -142,7 +142,7 @@ def check_n_clusters(estimator: GeminiClustering, n_samples: int) -> None:
         )
 
 
-def check_sample_weight(sample_weight: Any, X: Any) -> NDArray[Any]:
+def check_sample_weight(sample_weight: Any, X: Any, processes: Processes = ALONE) -> NDArray[Any]:
     """Sample weights as an array in the dtype of X; ones for None."""
     n_samples = X.shape[0]
     if sample_weight is None:
@@ -158,7 +158,7 @@ def check_sample_weight(sample_weight: Any, X: Any) -> NDArray[Any]:
     if not np.isfinite(weight).all() or (weight < 0).any():
         bad = weight[~(np.isfinite(weight) & (weight >= 0))][0]
         raise ValueError(f"sample_weight contains {bad}; weights must be finite and not negative.")
-    if not weight.any():
+    if not (processes.several or weight.any()):
         raise ValueError("All sample weights are zero; at least one sample must count.")
     return weight
 
@@ -235,11 +235,14 @@ def check_distributed(
         )
 
 
-def check_same_everywhere(estimator: GeminiClustering, X: Any, processes: Processes) -> None:
+def check_same_everywhere(
+    estimator: GeminiClustering, X: Any, processes: Processes, goes_on: bool
+) -> None:
     """All processes must fit the same model to data of one kind."""
     given = {name: v for name, v in estimator.get_params().items() if name not in _OWN}
     form = "sparse" if sp.issparse(X) else "dense"
     seen = f"{X.shape[1]} {form} features of {working_dtype(X).__name__}, {given}"
+    seen += ", fitted" if goes_on else ", to be fitted"
     # A function's or module's repr may end with its place in memory.
     seen = re.sub(r" at 0x[0-9a-f]+", "", seen)
     for rank, other in enumerate(processes.gather(seen)):

@@ -16,12 +16,16 @@ from torch import Tensor
 from gemclust.chunks import Rows, chunk_size, chunks, map_chunks
 from gemclust.distributed import ALONE, Processes, split
 from gemclust.evaluation import gemini
-from gemclust.geometry import KEPT_FEATURES, Geometry
+from gemclust.geometry import Geometry
 from gemclust.means import OfBatch, RunningMeans, adjoint, project, stages
 from gemclust.models import Model, log_softmax
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
 from gemclust.threads import one_thread_if_small
+
+KEPT_MATRICES = 2**24
+"""Matrices of batches that are seen again are kept if together they have at most so many
+numbers."""
 
 KEPT_LOG_PROBA = 2**24
 """log p of at most so many numbers is kept from one stage of an objective to the next."""
@@ -154,7 +158,7 @@ class Problem:
         part = -1 if rows is None else int(rows[0])
         if part not in self.memory:
             size = len(self.inputs if rows is None else rows)
-            keep = size * len(self.inputs) <= KEPT_FEATURES
+            keep = size * len(self.inputs) <= KEPT_MATRICES
             self.memory[part] = {"memory": {}, **(self.geometry.take(rows) if keep else {})}
         return {"restarts": tuple(which.tolist()), "rng": rng, **self.memory[part]}
 

@@ -34,6 +34,8 @@ class Shard:
         The samples that count.
     pilot : Canonical
         The same if they are few, else some of all processes, drawn at random.
+    group : Processes
+        All processes, whether or not they gathered their samples.
     n_given, n_total, n_distinct : int
         Number of samples of all processes, of those that count, and of distinct ones as far as it
         is known.
@@ -42,6 +44,7 @@ class Shard:
     def __init__(
         self, X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None, processes: Processes
     ) -> None:
+        self.group = processes
         self.n_given = sum(processes.gather(X.shape[0]))
         if processes.several and sum(processes.gather(np.count_nonzero(weight))) <= MERGE_SAMPLES:
             counted = np.flatnonzero(weight)
@@ -52,6 +55,8 @@ class Shard:
         self.data = canonical(X, weight, affinity, shard=processes.several)
         sizes = processes.gather(len(self.data))
         self.n_total = sum(sizes)
+        if not self.n_total:
+            raise ValueError("All sample weights are zero; at least one sample must count.")
         self.n_distinct = self.data.n_distinct if not processes.several else self.n_total
         self.pilot = self.data
         if self.n_total > MERGE_SAMPLES or processes.several:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gemclust.distributed import ALONE, Processes
 from gemclust.lbfgs import LBFGS, Curvature
 from gemclust.means import RunningMeans
 from gemclust.models import Model, Perceptron
@@ -84,15 +85,22 @@ class Run:
 
 
 def climb(
-    problems: Sequence[Problem], begin: Run, settings: Settings, seed: int, report: Report
+    problems: Sequence[Problem],
+    begin: Run,
+    settings: Settings,
+    seed: int,
+    report: Report,
+    processes: Processes = ALONE,
 ) -> Run:
     """Train on few samples, then go on from the best restart on more, and last on all.
 
-    `begin` holds the restarts for the first problem; `max_iter` counts all iterations.
+    `begin` holds the restarts for the first problem; `max_iter` counts all iterations. Before
+    and after each problem all processes take what the first one has.
     """
     first, later = PATIENCE if len(problems) > 1 else (settings.n_iter_no_change, 0)
     patience = min(settings.n_iter_no_change, first)
-    run = train(problems[0], begin, replace(settings, n_iter_no_change=patience), seed, report)
+    at_first = replace(settings, n_iter_no_change=patience)
+    run = agreed(train(problems[0], agreed(begin, processes), at_first, seed, report), processes)
     # The best may have stopped before others did.
     passed = max(map(len, run.curves))
     for problem in problems[1:]:
@@ -106,9 +114,19 @@ def climb(
             n_iter_no_change=min(settings.n_iter_no_change, later),
         )
         begin = run.only(best)
-        run = train(problem, begin, onwards, seed, _later(report, passed))
+        run = agreed(train(problem, begin, onwards, seed, _later(report, passed)), processes)
         passed += len(run.curves[0])
         run.curves = [curve + run.curves[0]]
+    return run
+
+
+def agreed(run: Run, processes: Processes) -> Run:
+    """The run of the first process, ended if any has ended."""
+    if not processes.several:
+        return run
+    interrupted, stopped = processes.any(run.interrupted), processes.any(run.stopped)
+    run = processes.first(run)
+    run.interrupted, run.stopped = interrupted, stopped
     return run
 
 

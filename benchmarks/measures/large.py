@@ -43,15 +43,19 @@ def kmeans(repeat, data, model="auto"):
     }
 
 
-def growth(repeat, solver, iterations, batch_size=None):
-    """Exponent of the time of a fit of fixed length in the number of samples."""
+def growth(repeat, solver, iterations=None, batch_size=None):
+    """Exponent of the time of a fit, of fixed length or to its end, in the number of samples."""
     X, _ = blobs()
     model = GeminiClustering(
         10, solver=solver, n_init=1, batch_size=batch_size, random_state=repeat
-    ).set_params(**endless(iterations))
+    ).set_params(**endless(iterations) if iterations else {})
     model.fit(X[:WARM_UP])
     order = SIZES[:: -1 if repeat % 2 else 1]
     times = {size: seconds(lambda size=size: model.fit(X[:size])) for size in order}
     exponent = np.polyfit(np.log(SIZES), np.log([times[size] for size in SIZES]), 1)[0]
     note = ", ".join(f"{size}: {times[size]:.3f} s" for size in SIZES)
-    return {"": Outcome(float(exponent), note=f"{iterations} iterations; {note}")}
+    return {
+        "": Outcome(
+            float(exponent), note=f"{iterations or model.max_iter} iterations at most; {note}"
+        )
+    }

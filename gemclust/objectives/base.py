@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -80,10 +80,6 @@ class Batch:
     def proportions(self) -> Tensor:
         """p(y), of shape (n_restarts, n_clusters)."""
         return self.weighted_proba.sum(1)
-
-    def detached(self) -> Batch:
-        """The same samples, with probabilities as constants."""
-        return replace(self, log_proba=self.log_proba.detach())
 
     def mean(self, values: Tensor) -> Tensor:
         """Weighted mean over samples of `values`, (n_restarts, n_samples, ...)."""
