@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import scipy.sparse as sp
 import workers
+from sklearn.datasets import make_blobs
 
 from gemclust.distributed import ALONE, Processes, split
 
@@ -78,7 +80,8 @@ def test_two_processes_find_what_one_finds(tmp_path, monkeypatch):
     sparse = sp.csr_array(np.where(np.abs(X) < 2, 0, X))
     alone["sparse"] = workers.summary(workers.make().fit(sparse, sample_weight=weight))
     alone["few"] = workers.summary(workers.make().fit(X[:700], sample_weight=weight[:700]))
-    alone["no seed"] = None  # but one for both
+    for name in ("no seed", "few, no seed", "stopped in one"):
+        alone[name] = None  # but one for both
     assert together[0].keys() == together[1].keys() == alone.keys()
     wrong = complaints(
         alone, lambda name: check_same([results[name] for results in together], alone[name])
@@ -102,6 +105,8 @@ FAILURES = {
     "another objective": (ValueError, "kl_ova", ValueError, "tv_ova"),
     "bad parameter in one": (RuntimeError, "Process 1 .*max_iter=0", ValueError, "max_iter=0"),
     "bad weights in one": (RuntimeError, "Process 1 .*-1", ValueError, "contains -1"),
+    "no device in one": (RuntimeError, "Process 1 .*nowhere", ValueError, "nowhere"),
+    "fitted in one": (ValueError, "1 has .*, fitted", ValueError, "0 has .* to be fitted"),
     "wasserstein": (ValueError, "compares all samples", ValueError, "compares all samples"),
     "affinity": (ValueError, "process group", ValueError, "process group"),
     "exact kernel": (ValueError, "n_components='auto'", ValueError, "n_components='auto'"),
@@ -127,6 +132,25 @@ def test_what_fails_in_one_process_fails_in_all(tmp_path):
     # The last case kills the second process in the middle of training.
     assert "killed" not in together[1]
     assert isinstance(together[0]["killed"], Exception)
+
+
+# From files
+
+
+def test_example_writes_the_clusters_of_each_file(tmp_path):
+    X, _ = make_blobs(600, centers=10, cluster_std=0.3, random_state=0)
+    for i, part in enumerate(np.split(X, [100, 400])):
+        pl.DataFrame(part).write_parquet(tmp_path / f"part-{i}.parquet")
+    paths = sorted(tmp_path.glob("*.parquet"))
+    example = Path(__file__).parent.parent / "examples" / "shards.py"
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(example)]
+    run = subprocess.run(
+        [sys.executable, "-m", *launcher, *map(str, paths)], capture_output=True, text=True
+    )
+    assert "2 processes found 10 clusters" in run.stdout, run.stderr
+    labels = [pl.read_csv(path.with_suffix(".clusters.csv"))["cluster"] for path in paths]
+    assert [len(part) for part in labels] == [100, 300, 200]
+    assert len(set(np.concatenate(labels))) == 10
 
 
 # Alone

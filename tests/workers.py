@@ -16,11 +16,13 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 import torch.distributed as dist
+from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from torch import nn
 
-from gemclust import GeminiClustering, parameters, samples, shards
+from gemclust import GeminiClustering, estimator, parameters, samples, shards
 from gemclust.objectives import KL, MMD
+from gemclust.progress import Progress
 
 TIMEOUT = 60
 """Seconds that a collective waits for the other process."""
@@ -120,6 +122,22 @@ def agreement(rank):
     few = own(rank, 300, X[:700], weight[:700])
     yield "few", lambda: summary(make().fit(few[0], sample_weight=few[1]))
     yield "no seed", lambda: summary(make(random_state=None, model="linear").fit(part[0]))
+    yield "few, no seed", lambda: summary(make(random_state=None).fit(few[0]))
+    yield "stopped in one", lambda: stopped_in_one(rank, part[0])
+
+
+def stopped_in_one(rank, X):
+    """Training that a report ends in the second process only, on the first samples."""
+
+    class Impatient(Progress):
+        def __call__(self, iteration, loss):
+            return rank == 1 and iteration == 2
+
+    estimator.Progress = Impatient
+    try:
+        return summary(make().fit(X))
+    finally:
+        estimator.Progress = Progress
 
 
 class Fragile(KL):
@@ -143,6 +161,11 @@ class Fragile(KL):
         if self.harm == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         return tuple(mean * torch.nan for mean in found)
+
+
+def fitted_in_one(rank, X):
+    model = make(max_iter=3).fit(X)
+    (model if rank == 1 else clone(model)).partial_fit(X)
 
 
 def failures(rank):
@@ -171,6 +194,8 @@ def failures(rank):
     yield "exact kernel", lambda: fit(objective=MMD(kernel="rbf", n_components=None))
     yield "diverged at once", lambda: fit(objective=Fragile())
     yield "diverged later", lambda: fit(objective=Fragile(at=5), solver="adam", batch_size=None)
+    yield "no device in one", lambda: fit(device="nowhere" if second else "cpu")
+    yield "fitted in one", lambda: fitted_in_one(rank, part)
     yield "fits after all that", lambda: fit(max_iter=3)
     fragile = Fragile(harm="kill", at=8)
     yield "killed", lambda: fit(objective=fragile, solver="adam", batch_size=None)
