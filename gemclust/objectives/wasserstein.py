@@ -67,9 +67,8 @@ class Wasserstein(Transport):
     One linear program for each cluster (pair of clusters) and restart; they share torch's threads,
     and their number changes no digit. Where the distance is known to obey the triangle inequality
     (see `Batch.triangle`), mass that two distributions share stays where it is, and only their
-    difference is moved: a third of the time and, in each thread, about 12 bytes of memory for each
-    pair of samples instead of 41. Where samples are seen again, each program starts at its last
-    solution, for which 2 N numbers are kept.
+    difference is moved, which takes less time and memory. Where samples are seen again, each
+    program starts at its last solution, for which 2 N numbers are kept.
 
     Examples
     --------
