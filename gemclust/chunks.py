@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gemclust.models import Model
 from gemclust.threads import in_threads, one_thread_if_small
@@ -33,9 +35,27 @@ def chunks(n_samples: int, size: int) -> list[Rows]:
 
 def map_chunks(
     function: Callable[[Any], Any], items: Sequence[Any], model: Model | None = None
-) -> list[Any]:
+) -> Iterator[Any]:
     """The function of each chunk, in order: each on one thread, several at a time."""
     if len(items) < 2 or not (model is None or model.parallel):
-        return [function(item) for item in items]
+        yield from map(function, items)
+        return
     with one_thread_if_small(0):
-        return in_threads(function, items)
+        yield from in_threads(function, items)
+
+
+def sum_chunks(
+    function: Callable[[Any], Sequence[Tensor]], items: Sequence[Any], model: Model | None = None
+) -> list[Tensor]:
+    """Sums, in float64, of the tensors that the function makes of each chunk.
+
+    They are added as they come: small tensors that live on among the large ones of chunks split
+    the freed memory that the next chunks need, and the process grows by a chunk for each.
+    """
+    sums: list[Tensor] = []
+    for parts in map_chunks(function, items, model):
+        if not sums:
+            sums = [part.to(torch.float64, copy=True) for part in parts]
+        else:
+            sums = [total.add_(part) for total, part in zip(sums, parts, strict=True)]
+    return sums

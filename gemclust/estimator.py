@@ -26,7 +26,7 @@ from gemclust.distributed import ALONE, Processes, current_processes
 from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
 from gemclust.messages import warn
-from gemclust.models import ClusterLogits, ModuleModel, Perceptron
+from gemclust.models import ClusterLogits, ModuleModel, Perceptron, most_probable
 from gemclust.objectives import Objective
 from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
@@ -517,7 +517,7 @@ class GeminiClustering(
 
     def _labels(self, X: Any) -> NDArray[Any]:
         """The most probable cluster of each row."""
-        return self._of_chunks(X, lambda log_proba: log_proba.argmax(-1))
+        return self._of_chunks(X, most_probable)
 
     def _of_chunks(self, X: Any, then: Callable[[Tensor], Tensor]) -> NDArray[Any]:
         """What `then` makes of log p(y|x) of some rows at a time."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.chunks import Rows, chunk_size, chunks, map_chunks
+from gemclust.chunks import Rows, chunk_size, chunks, map_chunks, sum_chunks
 from gemclust.distributed import ALONE, Processes
 from gemclust.geometry import Geometry
 from gemclust.means import stages
@@ -34,7 +34,7 @@ def gemini(
     """The GEMINI of each restart in the units of X, from log p(y|x) of at most `size` rows a time.
 
     Of an objective that compares all samples, and of more than a matrix of all distances is made
-    for, it is the mean over random parts of `TRANSPORT_PART` samples.
+    for, it is the mean over random parts of `TRANSPORT_PART` samples; or of as many as it wants.
     """
 
     def batch(rows: Rows, mass: float | Tensor = 1.0) -> Batch:
@@ -43,10 +43,11 @@ def gemini(
 
     with torch.no_grad():
         parts = chunks(len(weight), size)
-        if geometry.distances is not None:
+        most = TRANSPORT_PART if geometry.distances is not None else objective.value_samples
+        if most is not None and len(weight) > most:
             order = np.random.RandomState(0).permutation(len(weight))
             total = torch.zeros((), device=weight.device)
-            for rows in np.array_split(order, -(-len(weight) // TRANSPORT_PART)):
+            for rows in np.array_split(order, -(-len(weight) // most)):
                 mass = weight[rows].sum()
                 total = total + mass * objective.evaluate(batch(np.sort(rows), mass))
         elif not objective.n_stages or geometry.matrix is not None:
@@ -57,7 +58,7 @@ def gemini(
         else:
             means = stages(
                 objective,
-                lambda function: map_chunks(lambda part: function(batch(part)), parts, model),
+                lambda function: sum_chunks(lambda part: function(batch(part)), parts, model),
                 processes,
             )
             flat = [mean for stage in means for mean in stage]
@@ -95,6 +96,17 @@ def log_probabilities(
             return then(log_softmax(logits if units is None else logits[..., units]))
 
     width = len(parameters) * model.width + inputs.width
-    parts = chunks(len(inputs), chunk_size(len(inputs), width))
+    first, *others = chunks(len(inputs), chunk_size(len(inputs), width))
     with one_thread_if_small(len(inputs) * parameters.numel()):
-        return torch.cat(map_chunks(of_chunk, parts, model), dim=1)
+        result = of_chunk(first)
+        if not others:
+            return result
+        whole = result.new_empty(len(result), len(inputs), *result.shape[2:])
+        whole[:, first] = result
+
+        def write(part: Rows) -> None:
+            whole[:, part] = of_chunk(part)
+
+        for _ in map_chunks(write, others, model):
+            pass
+        return whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -13,8 +13,9 @@ from gemclust.objectives import Batch, Objective
 
 OfBatch = Callable[[Batch], Any]
 
-Sweep = Callable[[OfBatch], list[Any]]
-"""Applies a function to all samples, in parts whose weights sum to 1 over parts and processes."""
+Sweep = Callable[[OfBatch], list[Tensor]]
+"""Sums, over parts of all samples whose weights sum to 1 over parts and processes, of what a
+function makes of them."""
 
 
 def stages(
@@ -28,11 +29,10 @@ def stages(
     for stage in range(objective.n_stages):
         earlier = [mean for done in means for mean in done]
 
-        def part(batch: Batch, earlier: list[Tensor] = earlier) -> list[Tensor]:
-            given = [mean.to(batch.log_proba.dtype) for mean in earlier]
-            return [mean.double() for mean in objective.means(batch, *given)]
+        def part(batch: Batch, earlier: list[Tensor] = earlier) -> tuple[Tensor, ...]:
+            return objective.means(batch, *_like(batch, earlier))
 
-        total = processes.sum(_sums(sweep(part)))
+        total = processes.sum(sweep(part))
         means.append(tuple(total) if running is None else running.blend(stage, total))
     return means
 
@@ -58,11 +58,11 @@ def adjoint(
         def through(
             batch: Batch, earlier: list[Tensor] = earlier, last: int = last
         ) -> tuple[Tensor, ...]:
-            given = [mean.to(batch.log_proba.dtype) for mean in earlier]
-            part = _inner(objective.means(batch, *given), adjoints[last])
+            given = _like(batch, earlier)
+            part = objective.inner_product(batch, given, _like(batch, adjoints[last]))
             return torch.autograd.grad(part, earlier, materialize_grads=True)
 
-        through_last = iter(processes.sum(_sums(sweep(through))))
+        through_last = iter(processes.sum(sweep(through)))
         adjoints[:last] = [[a + next(through_last) for a in stage] for stage in adjoints[:last]]
     return value.detach(), adjoints
 
@@ -75,19 +75,16 @@ def project(
 ) -> Tensor:
     """What has, summed over all parts, the objective's gradient with respect to log p."""
     earlier: list[Tensor] = []
-    total: Tensor = torch.zeros((), dtype=batch.log_proba.dtype, device=batch.log_proba.device)
-    for stage, derivative in zip(means, adjoints, strict=True):
-        total = total + _inner(objective.means(batch, *earlier), derivative)
-        earlier += [mean.detach().to(batch.log_proba.dtype) for mean in stage]
-    return total
+    parts: list[Tensor] = []
+    for stage, derivatives in zip(means, adjoints, strict=True):
+        parts.append(objective.inner_product(batch, earlier, _like(batch, derivatives)))
+        earlier += [mean.detach() for mean in _like(batch, stage)]
+    return torch.stack(parts).sum()
 
 
-def _sums(parts: list[Sequence[Tensor]]) -> list[Tensor]:
-    return [torch.stack(part).sum(0) for part in zip(*parts, strict=True)]
-
-
-def _inner(means: tuple[Tensor, ...], adjoints: list[Tensor]) -> Tensor:
-    return sum((m * a.to(m.dtype)).sum() for m, a in zip(means, adjoints, strict=True))  # type: ignore[return-value]
+def _like(batch: Batch, means: Iterable[Tensor]) -> list[Tensor]:
+    """The means in the precision of the batch."""
+    return [mean.to(batch.log_proba.dtype) for mean in means]
 
 
 class RunningMeans:

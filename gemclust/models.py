@@ -47,6 +47,9 @@ class Model(Protocol):
     def logits(self, parameters: Tensor, X: Tensor, training: bool = False) -> Tensor:
         """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""
 
+    def pull_back(self, parameters: Tensor, X: Tensor, outer: Tensor) -> Tensor:
+        """Gradient with respect to the parameters, given that to the logits in training."""
+
     def penalty(self, parameters: Tensor) -> Tensor:
         """Sum of squared weights (not biases) of each restart."""
 
@@ -113,11 +116,22 @@ class Perceptron:
         # Samples lie along the last axis of memory: sums over units and products are several times
         # faster so, since units are few.
         (weights, biases), *layers = self.layers(parameters)
-        hidden = _shared_input(X, weights) + biases[..., None]
+        hidden = _first_layer(X, weights, biases)
         for weights, biases in layers:
             hidden = ACTIVATIONS[self.activation](hidden)
             hidden = torch.baddbmm(biases[..., None], weights.transpose(1, 2), hidden)
         return hidden.transpose(1, 2)
+
+    def pull_back(self, parameters: Tensor, X: Tensor, outer: Tensor) -> Tensor:
+        """Gradient with respect to the parameters, given that to the logits in training."""
+        if len(self.sizes) > 2:
+            return _by_autograd(self, parameters, X, outer)
+        # Logits that are linear in the parameters need not be computed again.
+        restarts, samples, units = outer.shape
+        columns = outer.transpose(1, 2).reshape(restarts * units, samples)
+        product = columns @ X if X.layout == torch.strided else (X.t() @ columns.T).T
+        weights = product.unflatten(0, (restarts, units)).transpose(1, 2)
+        return torch.cat([weights.flatten(1), outer.sum(1)], dim=1)
 
     def penalty(self, parameters: Tensor) -> Tensor:
         """Sum of squared weights (not biases) of each restart."""
@@ -208,6 +222,10 @@ class ModuleModel:
             logits = vmap(self._call, in_dims=(0, None), randomness="different")(parameters, X)
         return logits
 
+    def pull_back(self, parameters: Tensor, X: Tensor, outer: Tensor) -> Tensor:
+        """Gradient with respect to the parameters, given that to the logits in training."""
+        return _by_autograd(self, parameters, X, outer)
+
     def _call(self, flat: Tensor, X: Tensor) -> Tensor:
         result = functional_call(self.template, self._named(flat), (X,))
         expected = (len(X), self.n_units)
@@ -265,16 +283,29 @@ class ClusterLogits(nn.Module):
         return self.inner((x - self.centre) / self.scale)[:, self.units]
 
 
+def _by_autograd(model: Model, parameters: Tensor, X: Tensor, outer: Tensor) -> Tensor:
+    leaf = parameters.detach().requires_grad_()
+    return torch.autograd.grad(model.logits(leaf, X, training=True), leaf, outer)[0]
+
+
 def log_softmax(logits: Tensor) -> Tensor:
     """log p(y|x) from logits of shape (n_restarts, n_samples, n_units), samples last in memory."""
     return logits.transpose(1, 2).log_softmax(1).transpose(1, 2)
 
 
-def _shared_input(X: Tensor, weights: Tensor) -> Tensor:
-    """X times each restart's weights, (n_restarts, n_outputs, n_samples), as one product."""
+def most_probable(log_proba: Tensor) -> Tensor:
+    """Number of the most probable unit of each sample, of shape (n_restarts, n_samples)."""
+    # With samples last in memory, argmax takes several times as long.
+    return log_proba.max(-1).indices
+
+
+def _first_layer(X: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
+    """What each restart makes of X, (n_restarts, n_outputs, n_samples), as one product."""
     restarts, fan_in, fan_out = weights.shape
     # Its gradient is laid out as it is: as a view, a restart's would take several times as long.
     columns = weights.transpose(1, 2).reshape(restarts * fan_out, fan_in).contiguous()
-    dense = X.layout == torch.strided
-    product = columns @ X.T if dense else (X @ columns.T).T
+    if X.layout == torch.strided:
+        product = torch.addmm(biases.flatten()[:, None], columns, X.T)
+    else:
+        product = (X @ columns.T + biases.flatten()).T
     return product.unflatten(0, (restarts, fan_out))

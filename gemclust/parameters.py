@@ -146,7 +146,7 @@ def check_sample_weight(sample_weight: Any, X: Any, processes: Processes = ALONE
     """Sample weights as an array in the dtype of X; ones for None."""
     n_samples = X.shape[0]
     if sample_weight is None:
-        return np.ones(n_samples, dtype=working_dtype(X))
+        return np.broadcast_to(np.ones(1, dtype=working_dtype(X)), n_samples)
     weight = np.asarray(sample_weight, dtype=working_dtype(X))
     if weight.ndim == 0:
         weight = np.full(n_samples, weight)

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.chunks import Rows, chunk_size, chunks, map_chunks
+from gemclust.chunks import Rows, chunk_size, chunks, map_chunks, sum_chunks
 from gemclust.distributed import ALONE, Processes, split
 from gemclust.evaluation import gemini
 from gemclust.geometry import Geometry
 from gemclust.means import OfBatch, RunningMeans, adjoint, project, stages
-from gemclust.models import Model, log_softmax
+from gemclust.models import Model, log_softmax, most_probable
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
 from gemclust.threads import one_thread_if_small
@@ -122,7 +122,7 @@ class Problem:
             else:
                 value = self.objective.value(*running.means(self.objective, batch))
         elif self.by_means:
-            value = self._by_means(leaf, parts, as_batch, running)
+            value = self._by_means(leaf, rows, parts, as_batch, running)
         else:
             value = self._by_log_proba(leaf, rows, parts, as_batch)
         if self.alpha:
@@ -159,41 +159,54 @@ class Problem:
         if part not in self.memory:
             size = len(self.inputs if rows is None else rows)
             keep = size * len(self.inputs) <= KEPT_MATRICES
-            self.memory[part] = {"memory": {}, **(self.geometry.take(rows) if keep else {})}
+            remember = self.objective.kept_numbers * len(self.inputs) <= KEPT_MATRICES
+            self.memory[part] = {
+                "memory": {} if remember else None,
+                **(self.geometry.take(rows) if keep else {}),
+            }
         return {"restarts": tuple(which.tolist()), "rng": rng, **self.memory[part]}
 
     def _by_means(
-        self, leaf: Tensor, parts: list[Rows], as_batch: AsBatch, running: RunningMeans | None
+        self,
+        leaf: Tensor,
+        rows: NDArray[Any] | None,
+        parts: list[Rows],
+        as_batch: AsBatch,
+        running: RunningMeans | None,
     ) -> Tensor:
         repeat_chance = self.model.chance()
+        constant = leaf.detach()
+        n_samples = len(self.inputs) if rows is None else sum(map(len, parts))
+        keep = len(leaf) * n_samples * self.model.n_units <= KEPT_LOG_PROBA
+        kept: dict[int, Tensor] = {}
 
-        def sweep(
-            function: OfBatch, parameters: Tensor = leaf, kept: dict[int, Tensor] | None = None
-        ) -> list[Any]:
+        def sweep(function: OfBatch) -> list[Tensor]:
             def visit(i: int) -> Any:
-                log_proba = None if kept is None else kept.get(i)
+                log_proba = kept.get(i)
                 if log_proba is None:
-                    log_proba = self.log_proba(parameters, parts[i], training=True)
-                    if kept is not None:
-                        kept[i] = log_proba
+                    log_proba = self.log_proba(constant, parts[i], training=True)
+                if keep:
+                    kept[i] = log_proba
                 return function(as_batch(log_proba, parts[i]))
 
             repeat_chance()
-            return self._map(visit, range(len(parts)))
+            return sum_chunks(visit, range(len(parts)), self.model)
 
-        several_stages = self.objective.n_stages > 1
-        numbers = len(leaf) * len(self.inputs) * self.model.n_units
-        kept: dict[int, Tensor] | None = (
-            {} if several_stages and numbers <= KEPT_LOG_PROBA else None
-        )
-        constant = partial(sweep, parameters=leaf.detach(), kept=kept)
-        means = stages(self.objective, constant, self.processes, running)
-        value, adjoints = adjoint(self.objective, means, constant, self.processes)
+        means = stages(self.objective, sweep, self.processes, running)
+        value, adjoints = adjoint(self.objective, means, sweep, self.processes)
 
-        def gradient(batch: Batch) -> Tensor:
-            return torch.autograd.grad(project(self.objective, batch, means, adjoints), leaf)[0]
+        def gradient(i: int) -> tuple[Tensor, ...]:
+            if not keep:
+                log_proba = self.log_proba(leaf, parts[i], training=True)
+                inner = project(self.objective, as_batch(log_proba, parts[i]), means, adjoints)
+                return torch.autograd.grad(inner, leaf)
+            log_proba = kept[i].requires_grad_()
+            inner = project(self.objective, as_batch(log_proba, parts[i]), means, adjoints)
+            (outer,) = torch.autograd.grad(inner, log_proba)
+            return (self._pull_back(constant, parts[i], log_proba.detach(), outer),)
 
-        return self._with_gradient(value, leaf, sweep(gradient))
+        repeat_chance()
+        return self._with_gradient(value, leaf, gradient, len(parts))
 
     def _by_log_proba(
         self, leaf: Tensor, rows: Rows, parts: list[Rows], as_batch: AsBatch
@@ -202,27 +215,39 @@ class Problem:
         repeat_chance = self.model.chance()
         repeat_chance()
         constant = leaf.detach()
-        log_probas = self._map(lambda part: self.log_proba(constant, part, training=True), parts)
+        log_probas = list(
+            map_chunks(
+                lambda part: self.log_proba(constant, part, training=True), parts, self.model
+            )
+        )
         whole = torch.cat(log_probas, dim=1).requires_grad_()
         value = self.objective.evaluate(as_batch(whole, rows))
         (outer,) = torch.autograd.grad(value.sum(), whole)
         outers = outer.split([part.shape[1] for part in log_probas], dim=1)
 
-        def gradient(i: int) -> Tensor:
-            log_proba = self.log_proba(leaf, parts[i], training=True)
-            return torch.autograd.grad(log_proba, leaf, outers[i])[0]
+        def gradient(i: int) -> tuple[Tensor, ...]:
+            return (self._pull_back(constant, parts[i], log_probas[i], outers[i]),)
 
         repeat_chance()
-        return self._with_gradient(value, leaf, self._map(gradient, range(len(parts))))
+        return self._with_gradient(value, leaf, gradient, len(parts))
 
-    def _with_gradient(self, value: Tensor, leaf: Tensor, gradients: list[Tensor]) -> Tensor:
+    def _pull_back(
+        self, parameters: Tensor, rows: Rows, log_proba: Tensor, outer: Tensor
+    ) -> Tensor:
+        """Gradient with respect to the parameters, given that to log p of these samples."""
+        outer = outer - log_proba.exp() * outer.sum(-1, keepdim=True)
+        if self.units is not None:
+            all_units = outer.new_zeros(*outer.shape[:2], self.model.n_units)
+            all_units[..., self.units] = outer
+            outer = all_units
+        return self.model.pull_back(parameters, self.inputs.take(rows), outer)
+
+    def _with_gradient(
+        self, value: Tensor, leaf: Tensor, gradient: Callable[[int], Sequence[Tensor]], n_parts: int
+    ) -> Tensor:
         """A function of the parameters with this value and the sum of these gradients."""
-        (gradient,) = self.processes.sum([torch.stack(gradients).sum(0)])
-        return value.detach().to(leaf) + ((leaf - leaf.detach()) * gradient).sum(1)
-
-    def _map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """The function of each chunk, in order."""
-        return map_chunks(function, items, self.model)
+        (total,) = self.processes.sum(sum_chunks(gradient, range(n_parts), self.model))
+        return value.detach().to(leaf) + ((leaf - leaf.detach()) * total.to(leaf)).sum(1)
 
     def survey(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Which units win a sample, and the proportions of all, for each restart."""
@@ -231,12 +256,11 @@ class Problem:
             log_proba = self.log_proba(parameters, part)
             weight = self.weight if part is None else self.weight[part]
             won = torch.zeros(log_proba.shape[::2], dtype=torch.float64, device=weight.device)
-            won.scatter_(1, log_proba.argmax(-1), 1.0)
-            return won, (weight[:, None] * log_proba.exp()).sum(1).double()
+            won.scatter_(1, most_probable(log_proba), 1.0)
+            return won, (weight[:, None] * log_proba.exp()).sum(1)
 
         with self._few_threads(parameters):
-            counts = self._map(count, self._parts(None, len(parameters))[0])
-        sums = [torch.stack(parts).sum(0) for parts in zip(*counts, strict=True)]
+            sums = sum_chunks(count, self._parts(None, len(parameters))[0], self.model)
         winners, proportions = self.processes.sum(sums)
         return winners > 0, proportions
 
@@ -305,6 +329,16 @@ class Imitation:
     def __len__(self) -> int:
         """Number of samples."""
         return len(self.inputs)
+
+    def on_some(self, most: int) -> Imitation:
+        """The same on every so manieth sample, so that there are at most so many."""
+        rows = np.arange(0, len(self), -(-len(self) // most))
+        return replace(
+            self,
+            inputs=self.inputs.subset(rows),
+            weight=self.weight[rows],
+            target=self.target[:, rows],
+        )
 
     def loss_and_gradient(
         self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None

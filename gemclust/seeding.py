@@ -23,6 +23,11 @@ SEED_WIDTH = 0.5
 IMITATION_ITERATIONS = {"lbfgs": 5}
 IMITATION_EPOCHS = 20
 
+IMITATION_SAMPLES = 500
+"""L-BFGS imitates assignments on at most so many samples, or `IMITATION_CLUSTER` a cluster: more of
+them lead to no higher objective."""
+IMITATION_CLUSTER = 20
+
 TRIES = 10
 """Draws of seeds among which a solver chooses that takes one restart by default."""
 
@@ -67,6 +72,8 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
         return Run(parameters)
     target = torch.as_tensor(np.stack([softmax_around(space, mass, chosen) for chosen in rows]))
     imitation = Imitation(model, problem.inputs, weight, target.to(weight))
+    if settings.solver == "lbfgs":
+        imitation = imitation.on_some(max(IMITATION_SAMPLES, IMITATION_CLUSTER * model.n_units))
     iterations = IMITATION_ITERATIONS.get(settings.solver, IMITATION_EPOCHS)
     brief = replace(settings, max_iter=iterations, drop=False)
     imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]))

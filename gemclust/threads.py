@@ -62,16 +62,17 @@ def n_workers() -> int:
     return _before or torch.get_num_threads()
 
 
-def in_threads(call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+def in_threads(call: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """The result of a call that releases the GIL for each item, in order.
 
     Examples
     --------
-    >>> in_threads(abs, [-1, 2])
+    >>> list(in_threads(abs, [-1, 2]))
     [1, 2]
     """
     workers = min(n_workers(), len(items))
     if workers < 2:
-        return [call(item) for item in items]
+        yield from map(call, items)
+        return
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(call, items))
+        yield from pool.map(call, items)

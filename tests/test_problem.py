@@ -12,7 +12,7 @@ from torch import nn
 from gemclust import chunks as chunks_module
 from gemclust import geometry as geometry_module
 from gemclust import problem as problem_module
-from gemclust.chunks import WHOLE, chunk_size, chunks
+from gemclust.chunks import WHOLE, chunk_size, chunks, sum_chunks
 from gemclust.distributed import Processes
 from gemclust.evaluation import evaluate, log_probabilities
 from gemclust.geometry import Affinity
@@ -327,16 +327,16 @@ def test_stages_and_adjoints_are_sums_over_shards(objective):
         return Batch(log_proba[:, part].detach(), problem.weight[part], features=features)
 
     shards = [slice(0, 20), slice(20, N_SAMPLES)]
-    together = [batch(slice(None))]
-    expected = stages(problem.objective, lambda function: [function(b) for b in together])
-    actual = stages(problem.objective, lambda function: [function(batch(s)) for s in shards])
+    together, apart = [batch(slice(None))], [batch(shard) for shard in shards]
+    expected = stages(problem.objective, lambda function: sum_chunks(function, together))
+    actual = stages(problem.objective, lambda function: sum_chunks(function, apart))
     for a, b in zip(expected, actual, strict=True):
         assert_equal(a, b)
     _, expected = adjoint(
-        problem.objective, expected, lambda function: [function(b) for b in together]
+        problem.objective, expected, lambda function: sum_chunks(function, together)
     )
     _, actual = adjoint(
-        problem.objective, actual, lambda function: [function(batch(s)) for s in shards]
+        problem.objective, actual, lambda function: sum_chunks(function, apart)
     )
     for a, b in zip(expected, actual, strict=True):
         assert_equal(a, b, 1e-11)

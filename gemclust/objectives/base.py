@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -116,6 +117,13 @@ class Objective(BaseEstimator):
 
     n_stages: ClassVar[int] = 1
 
+    value_samples: ClassVar[int | None] = None
+    """Of more samples, an objective that needs all at once takes the mean over random parts of
+    about so many; None: it takes all."""
+
+    kept_numbers: int = 0
+    """How many numbers it keeps for each sample that is seen again."""
+
     homogeneity: ClassVar[float] = 1.0
     """The value grows with this power of all distances; it matters with an affinity only."""
 
@@ -138,6 +146,30 @@ class Objective(BaseEstimator):
             The means of this stage; `Batch.mean` takes one.
         """
         raise NotImplementedError(f"{type(self).__name__} is no function of means.")
+
+    def inner_product(
+        self, batch: Batch, earlier: Sequence[Tensor], factors: Sequence[Tensor]
+    ) -> Tensor:
+        """Sum of a stage's means times given numbers of the same shapes.
+
+        Override it where that is less work than the means themselves.
+
+        Parameters
+        ----------
+        batch : Batch
+            The samples.
+        earlier : sequence of tensor
+            All means of the stages before this one.
+        factors : sequence of tensor
+            One for each mean of this stage.
+
+        Returns
+        -------
+        product : tensor of shape ()
+        """
+        means = self.means(batch, *earlier)
+        parts = [(mean * factor).sum() for mean, factor in zip(means, factors, strict=True)]
+        return torch.stack(parts).sum()
 
     def value(self, *means: Tensor) -> Tensor:
         """The GEMINI of each restart.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -90,6 +90,15 @@ class MMD(Objective):
         assert batch.features is not None
         return batch.proportions, _times_features(batch.weighted_proba, batch.features)
 
+    def inner_product(
+        self, batch: Batch, earlier: Sequence[Tensor], factors: Sequence[Tensor]
+    ) -> Tensor:
+        assert batch.features is not None
+        by_proportions, by_embeddings = factors
+        products = _with_features(by_embeddings, batch.features)
+        total = (batch.proportions * by_proportions).sum()
+        return total + (batch.weighted_proba * products).sum()
+
     def value(self, *means: Tensor) -> Tensor:
         proportions, embeddings = means
         # Probabilities sum to 1, so that embeddings sum to that of these very samples; with another
@@ -120,6 +129,15 @@ def _times_features(weighted: Tensor, features: Tensor) -> Tensor:
     else:
         product = (features.t() @ columns).T
     return product.reshape(restarts, clusters, -1)
+
+
+def _with_features(embeddings: Tensor, features: Tensor) -> Tensor:
+    """<embedding_k, phi(x_i)>, of shape (n_restarts, n_samples, n_clusters), samples last."""
+    restarts, clusters, components = embeddings.shape
+    rows = embeddings.reshape(restarts * clusters, components)
+    dense = features.layout == torch.strided
+    products = rows @ features.T if dense else (features @ rows.T).T
+    return products.unflatten(0, (restarts, clusters)).transpose(1, 2)
 
 
 def _one_vs_one(proportions: Tensor, gram: Tensor) -> Tensor:

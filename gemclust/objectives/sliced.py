@@ -48,7 +48,9 @@ class SlicedWasserstein(Transport):
     only. Mini-batches raise it, as they raise the exact one.
 
     It takes :math:`O(N \log N)` for each direction and no N x N matrix. Where samples are seen
-    again, their order along each direction is kept: 2 numbers for each sample and direction.
+    again and are not too many, their order along each direction is kept: 2 numbers for each sample
+    and direction. The value of more than 50,000 samples is the mean over random parts of about so
+    many.
 
     On a line, :math:`\pi_k \pi_l W(w_k, w_l)` is the area between :math:`\pi_l F_k` and
     :math:`\pi_k F_l`, where the :math:`F` add up :math:`w_i p_{ik}` in the order of the
@@ -69,11 +71,17 @@ class SlicedWasserstein(Transport):
     """
 
     affinity: ClassVar[str | None] = "features"
+    value_samples: ClassVar[int | None] = 50_000
 
     def __init__(self, mode: str = "ova", n_projections: int = 50, random_state: int = 0) -> None:
         super().__init__(mode)
         self.n_projections = n_projections
         self.random_state = random_state
+
+    @property
+    def kept_numbers(self) -> int:  # type: ignore[override]
+        """How many numbers it keeps for each sample that is seen again."""
+        return 2 * self.n_projections
 
     def check(self) -> None:
         super().check()

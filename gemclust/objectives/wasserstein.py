@@ -127,7 +127,7 @@ class Wasserstein(Transport):
 
         indices = range(len(tasks))
         small = len(matrix) < SMALL_TRANSPORT
-        solved = [solve(i) for i in indices] if small else in_threads(solve, indices)
+        solved = list(map(solve, indices) if small else in_threads(solve, indices))
         memory.update(zip(keys, solved, strict=True))
         u, v = (np.stack(part) for part in zip(*solved, strict=True))
         return torch.as_tensor(u).to(joint), torch.as_tensor(v).to(joint)

@@ -217,11 +217,11 @@ def test_pool_sees_the_users_threads_and_one_outside_the_main_thread(set_threads
 
 def test_pool_keeps_the_order_and_raises_what_a_call_raises(set_threads):
     set_threads(4)
-    names = in_threads(lambda i: (i, threading.current_thread().name), range(20))
+    names = list(in_threads(lambda i: (i, threading.current_thread().name), range(20)))
     assert [i for i, _ in names] == list(range(20))
     assert threading.current_thread().name not in {name for _, name in names}
     with pytest.raises(ZeroDivisionError):
-        in_threads(lambda i: 1 / i, [1, 0])
+        list(in_threads(lambda i: 1 / i, [1, 0]))
 
 
 # Random pairs
