@@ -5,20 +5,19 @@ python benchmarks/pages_minibatches.py
 
 import math
 from collections import defaultdict
-from pathlib import Path
+from itertools import product
 
 import numpy as np
-from pages import rows, table
+from figures import OKABE_ITO, panels
+from pages import rows, table, write
 
 from gemclust.parameters import BATCH, CLUSTER_BATCH, RUNNING_BATCH, RUNNING_SHARE
 
-DOCS = Path(__file__).parent.parent / "docs"
 SETS = ("optdigits", "blobs_40", "penbased", "mnist")
 FORTY = ("blobs_40",)
 DRAWN = ("mmd_ovo", "mi")
 SHARES = {"none": "batch means", "0.5": "running means, 0.5", "0.2": "running means, 0.2"}
-# Okabe and Ito's colours, told apart by every kind of colour vision; markers tell them in grey.
-STYLES = {"none": ("#000000", "o"), "0.5": ("#0072B2", "s"), "0.2": ("#E69F00", "D")}
+STYLES = dict(zip(SHARES, zip(OKABE_ITO, "osD", strict=False), strict=True))
 LINES = {"linear": "--", "mlp": "-"}
 SHAPE = ("n_samples", "n_features", "n_clusters")
 MEASURED = ("seconds_epoch", "seconds_cross_entropy", "steps", "seconds")
@@ -119,56 +118,39 @@ def differences(ratios, size, share, kernel, datasets=SETS):
     ]
 
 
-def draw(ratios, path):
+def draw(ratios):
     """A panel for each data set and objective; the curves are the shares."""
-    import matplotlib
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-    from PIL import Image
-
-    plt.rcParams["font.size"] = 9
-    figure, axes = plt.subplots(len(DRAWN), len(SETS), figsize=(11, 5), sharex=True)
-    for (row, objective), (column, dataset) in (
-        (a, b) for a in enumerate(DRAWN) for b in enumerate(SETS)
-    ):
-        ax = axes[row, column]
-        for model in LINES:
-            for share, (color, marker) in STYLES.items():
-                line = sorted(
-                    (key[3], value)
-                    for key, value in ratios.items()
-                    if (key[0], key[1], key[2], key[4]) == (dataset, model, objective, share)
-                    and key[3] <= 1000
-                )
-                if not line:
-                    continue
-                label = f"{SHARES[share]} ({model})"
-                ax.plot(
+    def panel(axis, objective, dataset):
+        for model, (share, (color, marker)) in product(LINES, STYLES.items()):
+            line = sorted(
+                (key[3], value)
+                for key, value in ratios.items()
+                if (key[0], key[1], key[2], key[4]) == (dataset, model, objective, share)
+                and key[3] <= 1000
+            )
+            if line:
+                axis.plot(
                     *zip(*line, strict=True),
                     color=color,
                     marker=marker,
                     markersize=3.5,
                     linestyle=LINES[model],
                     linewidth=1.2,
-                    label=label,
+                    label=f"{SHARES[share]} ({model})",
                 )
-        ax.set(xscale="log", title=f"{dataset}, {objective}")
-        ax.set_xticks([50, 100, 200, 500, 1000], ["50", "100", "200", "500", "1000"])
-        ax.minorticks_off()
-        ax.grid(alpha=0.3)
-    figure.supylabel("objective, relative to L-BFGS")
-    figure.supxlabel("batch size")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False
+
+    panels(
+        "minibatches.png",
+        DRAWN,
+        SETS,
+        panel,
+        ticks=(50, 100, 200, 500, 1000),
+        labels=("batch size", "objective, relative to L-BFGS"),
+        size=(11, 5),
+        n_colors=64,
+        n_legend=3,
     )
-    figure.tight_layout()
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", dpi=110, metadata={"Software": None})
-    plt.close(figure)
-    # A few colours are enough, and a quarter of the bytes.
-    Image.open(path).quantize(64).save(path, optimize=True)
 
 
 def fits():
@@ -227,7 +209,7 @@ def shapes_table(found, column, form):
 
 def main():
     ratios = reached()
-    draw(ratios, DOCS / "images" / "minibatches.png")
+    draw(ratios)
     found = fits()
 
     def typical(size, kernel):
@@ -277,8 +259,7 @@ def main():
         to_peer=target[3000]["to_peer"],
         to_peer_1000=target[1000]["to_peer"],
     )
-    (DOCS / "minibatches.md").write_text(text)
-    print(f"written: {DOCS / 'minibatches.md'}")
+    write("minibatches.md", [text])
 
 
 if __name__ == "__main__":
