@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2 --dist worksteal
-BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/figures.py \
-	%/pages.py %/pages_kernels.py %/pages_minibatches.py,$(wildcard benchmarks/*.py))
+BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/figures.py benchmarks/pages%, \
+	$(wildcard benchmarks/*.py))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,9 +31,7 @@ doctest: $(VENV)/.test
 bench: $(VENV)/.bench
 	for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
 	$(BIN)/python benchmarks/quality.py --summary
-	$(BIN)/python benchmarks/pages.py
-	$(BIN)/python benchmarks/pages_kernels.py
-	$(BIN)/python benchmarks/pages_minibatches.py
+	for page in benchmarks/pages*.py; do $(BIN)/python $$page || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -12,7 +12,6 @@ of one thread; the evaluations in between are not counted.
 
 import harness  # isort: skip  (limits the threads before numpy is imported)
 
-import argparse
 import sys
 from functools import cache
 from itertools import product
@@ -169,16 +168,5 @@ def measure(cell):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
-    parser.add_argument("--redo", action="store_true", help="measure the chosen cells again")
-    options = parser.parse_args()
-    harness.limit_torch()
-    print(harness.environment())
-    chosen = [cell for cell in cells() if cell.matches(options.only)]
-    return harness.run(chosen, measure, RESULTS, COLUMNS, options.redo) > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main(__doc__, cells, measure, RESULTS, COLUMNS))

@@ -24,6 +24,31 @@ class Dataset:
     generated: bool = False
 
 
+def openml(name):
+    return lambda: bundled.fetch_openml(name, version=1, as_frame=False, return_X_y=True)
+
+
+def subsample(fetch, n_samples):
+    """So many rows, the same in every run."""
+
+    def fetch_some():
+        X, y, source = fetch()
+        rows = np.random.default_rng(0).permutation(len(X))[:n_samples]
+        return X[rows], y[rows], source
+
+    return fetch_some
+
+
+def grey_values(fetch):
+    """Pixels between 0 and 1."""
+
+    def fetch_scaled():
+        X, y, source = fetch()
+        return np.asarray(X, dtype=np.float64) / X.max(), y, source
+
+    return fetch_scaled
+
+
 def from_sklearn(loader):
     return lambda: (*loader(return_X_y=True), "scikit-learn")
 
@@ -46,18 +71,10 @@ def from_file_or_openml(name, from_openml):
     return fetch
 
 
-def openml_optdigits():
-    return bundled.fetch_openml("optdigits", version=1, as_frame=False, return_X_y=True)
-
-
 def load_mnist():
     """All 70,000 images as rows of grey values, the training set first, and their digits."""
-    X, y, _ = from_file_or_openml("mnist", openml_mnist)()
+    X, y, _ = from_file_or_openml("mnist", openml("mnist_784"))()
     return X, np.unique(y, return_inverse=True)[1]
-
-
-def openml_mnist():
-    return bundled.fetch_openml("mnist_784", version=1, as_frame=False, return_X_y=True)
 
 
 def openml_penguins():
@@ -106,16 +123,16 @@ DATASETS = {
     "penguins": Dataset(from_file_or_openml("penguins", openml_penguins), (333, 4)),
     "breast_cancer": Dataset(from_sklearn(bundled.load_breast_cancer), (569, 30)),
     "digits": Dataset(from_sklearn(bundled.load_digits), (1797, 64)),
-    "optdigits": Dataset(from_file_or_openml("optdigits", openml_optdigits), (5620, 64)),
+    "optdigits": Dataset(from_file_or_openml("optdigits", openml("optdigits")), (5620, 64)),
     "blobs_1d": generated(blobs([[-5], [0], [5]], n_per_blob=100), (300, 1)),
     "cross": generated(blobs(CROSS, n_per_blob=60), (300, 2)),
     "gstm_df1": generated(gaussians_and_student(df=1), (5000, 2)),
 }
 
 
-def load(name):
+def load(name, table=DATASETS):
     """Return X (float64, standardised where so declared), y in 0..K-1 or None, and the source."""
-    dataset = DATASETS[name]
+    dataset = table[name]
     X, y, source = dataset.fetch()
     X = np.asarray(X, dtype=np.float64)
     if X.shape != dataset.shape:

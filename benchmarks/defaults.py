@@ -7,7 +7,6 @@ Rows go to results/defaults.csv as they are done; running again continues.
 
 import harness  # isort: skip  (limits the threads before numpy is imported)
 
-import argparse
 import sys
 from itertools import product
 
@@ -56,17 +55,5 @@ def measure(cell):
     return evaluate(cell, note="; ".join([note, *warned]), **fitted)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--redo", action="store_true", help="measure the chosen cells again")
-    options = parser.parse_args()
-    harness.limit_torch()
-    print(harness.environment())
-    chosen = [cell for cell in cells(options.seeds) if cell.matches(options.only)]
-    return harness.run(chosen, measure, RESULTS / "defaults.csv", COLUMNS, options.redo) > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main(__doc__, cells, measure, RESULTS / "defaults.csv", COLUMNS, seeds=3))

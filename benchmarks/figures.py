@@ -1,13 +1,17 @@
-"""The plot of results/speed_summary.csv: each ratio next to its target."""
+"""What the pages draw."""
 
+from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import matplotlib
 from matplotlib import ticker
 from matplotlib.figure import Figure
+from PIL import Image
 
-IMAGE = Path(__file__).parent.parent / "docs" / "images" / "speed.svg"
-# Okabe and Ito's colours, and shapes beside them: no message hangs on colour alone.
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
+# Okabe and Ito's colours, told apart by every kind of colour vision; shapes tell them in grey.
+OKABE_ITO = ["#000000", "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#CC79A7"]
 LOOKS = {
     "yes": {"color": "#0072B2", "marker": "o", "label": "target holds"},
     "no": {"color": "#D55E00", "marker": "X", "label": "target missed"},
@@ -19,7 +23,54 @@ PANELS = {
 }
 
 
-def draw(summary):
+@contextmanager
+def svg(name, size, **options):
+    """A figure that is written to docs/images as an SVG, the same bytes each time."""
+    looks = {"svg.fonttype": "none", "svg.hashsalt": "gemclust", "font.size": 8}
+    with matplotlib.rc_context(looks):
+        figure = Figure(figsize=size, **options)
+        yield figure
+        save(figure, name, metadata={"Date": None})
+
+
+def panels(name, rows, columns, draw, ticks, labels, size, n_colors, n_legend, sharey=False):
+    """Write a PNG with a panel for each row and column, filled by ``draw(axis, row, column)``.
+
+    The horizontal axes have the given ticks, both axes the given labels.
+    """
+    with matplotlib.rc_context({"font.size": 9}):
+        figure = Figure(figsize=size)
+        axes = figure.subplots(len(rows), len(columns), sharex=True, sharey=sharey)
+        for axis, (row, column) in zip(axes.flat, product(rows, columns), strict=True):
+            draw(axis, row, column)
+            if not axis.lines:
+                axis.text(0.5, 0.5, "not measured", ha="center", transform=axis.transAxes)
+            axis.set(xscale="log", title=f"{column}, {row}")
+            axis.set_xticks(ticks, map(str, ticks))
+            axis.minorticks_off()
+            axis.grid(alpha=0.3)
+        figure.supxlabel(labels[0])
+        figure.supylabel(labels[1])
+        figure.legend(
+            *axes[0, 0].get_legend_handles_labels(),
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1),
+            ncols=n_legend,
+            frameon=False,
+        )
+        figure.tight_layout()
+        save(figure, name, bbox_inches="tight", dpi=110, metadata={"Software": None})
+    # A few colours are enough, and a quarter of the bytes.
+    Image.open(IMAGES / name).quantize(n_colors).save(IMAGES / name, optimize=True)
+
+
+def save(figure, name, **options):
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    figure.savefig(IMAGES / name, **options)
+    print(f"written: {IMAGES / name}")
+
+
+def draw_speed(summary):
     """Write docs/images/speed.svg; lines that are no ratios of times are in the table only."""
     panels = {
         title: [row for row in summary if row["formula"].startswith(formula)]
@@ -30,10 +81,7 @@ def draw(summary):
         return
     sizes = [len(rows) for rows in panels.values()]
     height = 0.17 * sum(sizes) + 1.1 * len(panels)
-    with matplotlib.rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "gemclust", "font.size": 8}
-    ):
-        figure = Figure(figsize=(8, height), layout="constrained")
+    with svg("speed.svg", (8, height), layout="constrained") as figure:
         axes = figure.subplots(len(panels), height_ratios=sizes, squeeze=False)[:, 0]
         handles = {}
         for axis, (title, rows) in zip(axes, panels.items(), strict=True):
@@ -41,9 +89,6 @@ def draw(summary):
             lines, labels = axis.get_legend_handles_labels()
             handles |= dict(zip(labels, lines, strict=True))
         figure.legend(handles.values(), handles, loc="outside lower right", ncols=4, frameon=False)
-        IMAGE.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(IMAGE, metadata={"Date": None})
-    print(f"written: {IMAGE}")
 
 
 def draw_panel(axis, title, rows):

@@ -3,6 +3,7 @@
 Import this module before numpy or torch: it limits them to one thread.
 """
 
+import argparse
 import csv
 import os
 import platform
@@ -110,6 +111,27 @@ def run(cells, measure, path, columns, redo=False):
     for message, count in failures.items():
         print(f"{count} cells without a row: {message}")
     return failures.total()
+
+
+def parser(doc, seeds=None):
+    """The options that all benchmarks of cells have; the seeds only where they are to choose."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=doc, formatter_class=formatter)
+    options.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
+    if seeds is not None:
+        options.add_argument("--seeds", type=int, default=seeds)
+    options.add_argument("--redo", action="store_true", help="measure the chosen cells again")
+    return options
+
+
+def main(doc, cells, measure, path, columns, seeds=None):
+    """The command that measures the cells it is asked for; returns whether any of them failed."""
+    options = parser(doc, seeds).parse_args()
+    limit_torch()
+    print(environment())
+    declared = cells() if seeds is None else cells(options.seeds)
+    chosen = [cell for cell in declared if cell.matches(options.only)]
+    return run(chosen, measure, path, columns, options.redo) > 0
 
 
 def _cell(row):

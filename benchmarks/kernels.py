@@ -9,7 +9,6 @@ kernel, how many times gamma="median" its gamma is, and the number of components
 
 import harness  # isort: skip  (limits the threads before numpy is imported)
 
-import argparse
 import sys
 from functools import cache
 from itertools import product
@@ -17,11 +16,10 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from datasets import Dataset, from_file_or_openml, from_sklearn, openml_optdigits
-from sklearn import datasets as bundled
+from datasets import DATASETS as COMMON
+from datasets import Dataset, from_file_or_openml, grey_values, load, openml, subsample
 from sklearn.cluster import KMeans
 from sklearn.kernel_approximation import RBFSampler
-from sklearn.preprocessing import StandardScaler
 
 RESULTS = Path(__file__).parent / "results" / "kernels.csv"
 ERRORS = [f"{mode}_{labels}" for labels in ("truth", "kmeans") for mode in ("ova", "ovo")]
@@ -34,30 +32,15 @@ ENTRIES = 1_000  # the matrix is compared between so many rows,
 SAMPLES = 5_000  # and partitions are of so many, because the exact value needs their matrix
 
 
-def openml(name):
-    return lambda: bundled.fetch_openml(name, version=1, as_frame=False, return_X_y=True)
-
-
-def subsample(fetch, n_samples):
-    """So many rows, the same in every run."""
-
-    def fetch_some():
-        X, y, source = fetch()
-        rows = np.random.default_rng(0).permutation(len(X))[:n_samples]
-        return X[rows], y[rows], source
-
-    return fetch_some
-
-
 DATASETS = {
-    "digits": Dataset(from_sklearn(bundled.load_digits), (1797, 64)),
-    "optdigits": Dataset(from_file_or_openml("optdigits", openml_optdigits), (5620, 64)),
+    "digits": COMMON["digits"],
+    "optdigits": COMMON["optdigits"],
     "penbased": Dataset(from_file_or_openml("penbased", openml("pendigits")), (10992, 16)),
     "shuttle": Dataset(
         subsample(from_file_or_openml("shuttle", openml("shuttle")), 5000), (5000, 9)
     ),
     "mnist": Dataset(
-        subsample(from_file_or_openml("mnist", openml("mnist_784")), 5000),
+        grey_values(subsample(from_file_or_openml("mnist", openml("mnist_784")), 5000)),
         (5000, 784),
         standardise=False,
     ),
@@ -75,13 +58,9 @@ KERNELS = {
 @cache
 def data(name):
     """X; the true partition and that of K-means."""
-    dataset = DATASETS[name]
-    X, y, source = dataset.fetch()
-    assert X.shape == dataset.shape, (name, X.shape)
-    X = np.asarray(X, dtype=np.float64)
-    X = StandardScaler().fit_transform(X) if dataset.standardise else X / X.max()
+    X, y, source = load(name, DATASETS)
     order = np.random.default_rng(1).permutation(len(X))
-    X, y = X[order], np.unique(y, return_inverse=True)[1][order]
+    X, y = X[order], y[order]
     print(f"{name}: {X.shape[0]} x {X.shape[1]}, {source}", flush=True)
     return X, y, KMeans(y.max() + 1, n_init=1, random_state=0).fit_predict(X)
 
@@ -250,17 +229,5 @@ def measure(cell):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--redo", action="store_true", help="measure the chosen cells again")
-    options = parser.parse_args()
-    harness.limit_torch()
-    print(harness.environment())
-    chosen = [cell for cell in cells(options.seeds) if cell.matches(options.only)]
-    return harness.run(chosen, measure, RESULTS, COLUMNS, options.redo) > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main(__doc__, cells, measure, RESULTS, COLUMNS, seeds=5))

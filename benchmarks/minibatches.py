@@ -12,7 +12,6 @@ L-BFGS. The starts of a cell are trained side by side on the same mini-batches.
 
 import harness  # isort: skip  (limits the threads before numpy is imported)
 
-import argparse
 import sys
 from functools import cache
 from itertools import product
@@ -20,10 +19,9 @@ from pathlib import Path
 from time import process_time
 
 import numpy as np
-from datasets import Dataset, from_file_or_openml, openml_optdigits
-from kernels import openml, subsample
+from datasets import DATASETS as COMMON
+from datasets import Dataset, from_file_or_openml, grey_values, load, openml, subsample
 from sklearn.datasets import make_blobs
-from sklearn.preprocessing import StandardScaler
 
 RESULTS = Path(__file__).parent / "results" / "minibatches.csv"
 COLUMNS = [*harness.Cell._fields, "n_samples", "n_clusters", "value", "lbfgs", "ratio", "seconds"]
@@ -45,11 +43,11 @@ def many_blobs():
 
 
 DATASETS = {
-    "optdigits": Dataset(from_file_or_openml("optdigits", openml_optdigits), (5620, 64)),
+    "optdigits": COMMON["optdigits"],
     "blobs_40": Dataset(many_blobs, (8000, 16), generated=True),
     "penbased": Dataset(from_file_or_openml("penbased", openml("pendigits")), (10992, 16)),
     "mnist": Dataset(
-        subsample(from_file_or_openml("mnist", openml("mnist_784")), 10_000),
+        grey_values(subsample(from_file_or_openml("mnist", openml("mnist_784")), 10_000)),
         (10_000, 784),
         standardise=False,
     ),
@@ -72,13 +70,9 @@ def cells():
 @cache
 def data(name):
     """X in single precision, and its number of classes."""
-    dataset = DATASETS[name]
-    X, y, source = dataset.fetch()
-    assert X.shape == dataset.shape, (name, X.shape)
-    X = np.asarray(X, dtype=np.float64)
-    X = StandardScaler().fit_transform(X) if dataset.standardise else X / X.max()
+    X, y, source = load(name, DATASETS)
     print(f"{name}: {X.shape[0]} x {X.shape[1]}, {source}", flush=True)
-    return X.astype(np.float32), len(np.unique(y))
+    return X.astype(np.float32), int(y.max()) + 1
 
 
 def problem_of(X, n_clusters, hidden, objective):
@@ -165,16 +159,5 @@ def measure(cell):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
-    parser.add_argument("--redo", action="store_true", help="measure the chosen cells again")
-    options = parser.parse_args()
-    harness.limit_torch()
-    print(harness.environment())
-    chosen = [cell for cell in cells() if cell.matches(options.only)]
-    return harness.run(chosen, measure, RESULTS, COLUMNS, options.redo) > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main(__doc__, cells, measure, RESULTS, COLUMNS))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import DATASETS
-from figures import draw
+from figures import draw_speed
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"
@@ -211,7 +211,7 @@ def write_speed():
     summary = rows("speed_summary.csv")
     if not summary:
         return
-    draw(summary)
+    draw_speed(summary)
     write(
         "speed.md",
         [SPEED, "## Results\n", speed_table(summary), "## Where we lose\n", losses(summary)],

@@ -4,14 +4,13 @@ python benchmarks/pages_kernels.py
 """
 
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
-from pages import rows, table
+from figures import OKABE_ITO, panels
+from pages import rows, table, write
 
 from gemclust.geometry import AUTO_COMPONENTS, EXACT_KERNEL_SAMPLES, MAX_MATRIX_BYTES
 
-DOCS = Path(__file__).parent.parent / "docs"
 VALUES = ("ova_truth", "ovo_truth", "ova_kmeans", "ovo_kmeans")
 NAMES = {
     "gemclust": "gemclust (ours)",
@@ -23,13 +22,7 @@ NAMES = {
     "greedy_pivots": "greedy pivots",
     "fourier": "random Fourier",
 }
-# Okabe and Ito's colours, told apart by every kind of colour vision; markers tell them in grey.
-STYLES = dict(zip(NAMES, ["#000000", "#0072B2", "#E69F00", "#D55E00"], strict=False)) | {
-    "kernel_kmeanspp": "#56B4E9",
-    "leverage_scores": "#009E73",
-    "greedy_pivots": "#CC79A7",
-    "fourier": "#999999",
-}
+STYLES = dict(zip(NAMES, [*OKABE_ITO, "#999999"], strict=True))
 MARKERS = dict(zip(NAMES, "osD^vPX*", strict=True))
 DATASETS = ("digits", "optdigits", "penbased", "shuttle", "mnist")
 DRAWN = ("rbf 1x", "rbf 10x", "laplacian 1x")
@@ -134,67 +127,46 @@ def fourier_against_ours(measured):
     return ratios, [key for key, theirs, ours in pairs if theirs["value"] < ours["value"]]
 
 
-def draw(measured, path):
+def draw(measured):
     """A panel for each data set and kernel, a line for each method."""
-    import matplotlib
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-    from PIL import Image
-
-    plt.rcParams["font.size"] = 9
-    figure, axes = plt.subplots(
-        len(DRAWN), len(DATASETS), figsize=(2.6 * len(DATASETS), 7.2), sharex=True, sharey="row"
-    )
-    for (row, kernel), (column, dataset) in (
-        (a, b) for a in enumerate(DRAWN) for b in enumerate(DATASETS)
-    ):
-        ax = axes[row, column]
-        for method in reversed(NAMES):
+    def panel(axis, kernel, dataset):
+        for layer, method in enumerate(NAMES):
             line = sorted(
                 (key[2], max(entry["value"], 1e-6))
                 for key, entry in measured.items()
                 if (key[0], key[1], key[3]) == (dataset, kernel, method)
             )
             if line:
-                width = 2.2 if method == "gemclust" else 1
-                ax.plot(
+                axis.plot(
                     *zip(*line, strict=True),
                     color=STYLES[method],
                     marker=MARKERS[method],
                     markersize=3.5,
-                    linewidth=width,
+                    linewidth=2.2 if method == "gemclust" else 1,
                     label=NAMES[method],
+                    zorder=3 - layer / len(NAMES),
                 )
-        if not ax.lines:
-            ax.text(0.5, 0.5, "not measured", ha="center", transform=ax.transAxes)
-        ax.set(xscale="log", yscale="log", title=f"{dataset}, {kernel}")
-        ax.set_xticks([25, 100, 500], ["25", "100", "500"])
-        ax.minorticks_off()
-        ax.grid(alpha=0.3)
-    figure.supylabel("relative error of the MMD")
-    figure.supxlabel("components")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles[::-1],
-        labels[::-1],
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1),
-        ncols=8,
-        frameon=False,
+        axis.set_yscale("log")
+
+    panels(
+        "kernels.png",
+        DRAWN,
+        DATASETS,
+        panel,
+        ticks=(25, 100, 500),
+        labels=("components", "relative error of the MMD"),
+        size=(2.6 * len(DATASETS), 7.2),
+        n_colors=128,
+        n_legend=8,
+        sharey="row",
     )
-    figure.tight_layout()
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", dpi=110, metadata={"Software": None})
-    plt.close(figure)
-    # A few colours are enough, and a quarter of the bytes.
-    Image.open(path).quantize(128).save(path, optimize=True)
 
 
 def main():
     measured = medians()
     seeds = len({row["seed"] for row in rows("kernels.csv")})
-    draw(measured, DOCS / "images" / "kernels.png")
+    draw(measured)
     ratios, nearer = fourier_against_ours(measured)
 
     def worst(kernel, size):
@@ -220,8 +192,7 @@ def main():
         laplacian=worst("laplacian 1x", 500),
         laplacian_wide=worst("laplacian 10x", 500),
     )
-    (DOCS / "kernels.md").write_text(text)
-    print(f"written: {DOCS / 'kernels.md'}")
+    write("kernels.md", [text])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ with DATASET/METHOD/OBJECTIVE, for example 'iris/*' or '*/gemclust/mmd_*'.
 
 import harness  # isort: skip  (limits the threads before numpy is imported)
 
-import argparse
 import sys
 from fnmatch import fnmatch
 from functools import cache
@@ -296,11 +295,7 @@ def summarise():
 
 
 def main():
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--redo", action="store_true", help="measure the chosen cells again")
+    parser = harness.parser(__doc__, seeds=10)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the peers' fits there")
     parser.add_argument("--fit-only", action="store_true", help="fill FOLDER, evaluate nothing")
     parser.add_argument("--summary", action="store_true", help="summarise the rows, run nothing")

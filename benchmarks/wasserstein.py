@@ -15,7 +15,6 @@ evaluations every parameter of the linear model moves by 1e-3, like in a step of
 
 import harness  # isort: skip  (limits the threads before numpy is imported)
 
-import argparse
 import sys
 import time
 from functools import cache
@@ -174,17 +173,5 @@ def measure(cell):
     return measure_bias(cell) if " of " in cell.method else measure_time(cell)
 
 
-def main():
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
-    parser.add_argument("--redo", action="store_true", help="measure the chosen cells again")
-    options = parser.parse_args()
-    harness.limit_torch()
-    print(harness.environment())
-    chosen = [cell for cell in cells() if cell.matches(options.only)]
-    return harness.run(chosen, measure, RESULTS, COLUMNS, options.redo) > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main(__doc__, cells, measure, RESULTS, COLUMNS))

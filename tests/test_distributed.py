@@ -16,8 +16,8 @@ from sklearn.datasets import make_blobs
 from gemclust.distributed import ALONE, Processes, split
 
 
-def run_processes(scenario, folder, size=2):
-    """The results of each process by rank; an error of processes that hang."""
+def run_processes(scenario, folder, size=2, awaited=2):
+    """The results of the first processes by rank, an error if they hang; others are ended."""
     command = [sys.executable, "-W", "ignore", workers.__file__, scenario]
     processes = [
         subprocess.Popen(
@@ -28,13 +28,13 @@ def run_processes(scenario, folder, size=2):
         for rank in range(size)
     ]
     try:
-        for process in processes:
+        for process in processes[:awaited]:
             process.wait(timeout=4 * workers.TIMEOUT)
     finally:
         for process in processes:
             process.kill()
             process.wait()
-    return [pickle.loads(Path(folder, f"result{rank}").read_bytes()) for rank in range(size)]
+    return [pickle.loads(Path(folder, f"result{rank}").read_bytes()) for rank in range(awaited)]
 
 
 # One test for each scenario, whatever it holds: processes take seconds to start, and parallel
@@ -132,6 +132,14 @@ def test_what_fails_in_one_process_fails_in_all(tmp_path):
     # The last case kills the second process in the middle of training.
     assert "killed" not in together[1]
     assert isinstance(together[0]["killed"], Exception)
+
+
+def test_a_process_that_hangs_ends_the_fit_after_the_timeout(tmp_path):
+    (results,) = run_processes("hanging", tmp_path, awaited=1)
+    assert isinstance(results["hanging"], RuntimeError)
+    assert re.search("timed? ?out", str(results["hanging"]), re.IGNORECASE)
+    # The second process was in the fit, and had not left it when it was ended.
+    assert not (tmp_path / "result1").exists()
 
 
 # From files

@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 import warnings
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,9 @@ from gemclust.progress import Progress
 
 TIMEOUT = 60
 """Seconds that a collective waits for the other process."""
+
+SHORT_TIMEOUT = 5
+"""The same where the other process is to hang."""
 
 SMALL = {
     (samples, "MERGE_SAMPLES"): 2_000,
@@ -160,6 +164,8 @@ class Fragile(KL):
             return found
         if self.harm == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.harm == "hang":
+            time.sleep(10 * TIMEOUT)
         return tuple(mean * torch.nan for mean in found)
 
 
@@ -201,20 +207,37 @@ def failures(rank):
     yield "killed", lambda: fit(objective=fragile, solver="adam", batch_size=None)
 
 
-SCENARIOS = {"agreement": agreement, "failures": failures}
+def hanging(rank):
+    """One fit, in which the second process stops answering."""
+    (part,) = own(rank, 1_000, make_data(np.float64, False)[0])
+    Fragile.n_samples = len(part)
+    fragile = make(objective=Fragile(harm="hang", at=8), solver="adam", batch_size=None)
+    yield "hanging", lambda: fragile.fit(part)
+
+
+SCENARIOS = {"agreement": agreement, "failures": failures, "hanging": hanging}
 
 
 def main(scenario, rank, size, folder):
     for (module, name), value in SMALL.items():
         setattr(module, name, value)
     warnings.simplefilter("ignore")
-    dist.init_process_group(
-        "gloo",
-        init_method=f"file://{folder}/store",
-        rank=rank,
-        world_size=size,
-        timeout=timedelta(seconds=TIMEOUT),
-    )
+
+    def connect(store, timeout):
+        dist.init_process_group(
+            "gloo",
+            init_method=f"file://{folder}/{store}",
+            rank=rank,
+            world_size=size,
+            timeout=timedelta(seconds=timeout),
+        )
+
+    connect("store", TIMEOUT)
+    if scenario == "hanging":
+        # Processes start seconds apart, which a short timeout would not bear.
+        dist.barrier()
+        dist.destroy_process_group()
+        connect("second store", SHORT_TIMEOUT)
     results = {}
     for name, run in SCENARIOS[scenario](rank):
         try:
