@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -176,7 +175,7 @@ class Problem:
     ) -> Tensor:
         repeat_chance = self.model.chance()
         constant = leaf.detach()
-        n_samples = len(self.inputs) if rows is None else sum(map(len, parts))
+        n_samples = len(self.inputs if rows is None else self._own(rows))
         keep = len(leaf) * n_samples * self.model.n_units <= KEPT_LOG_PROBA
         kept: dict[int, Tensor] = {}
 

@@ -19,6 +19,7 @@ from sklearn.metrics.pairwise import (
     rbf_kernel,
 )
 
+from gemclust import GeminiClustering
 from gemclust import evaluation as evaluation_module
 from gemclust import geometry as geometry_module
 from gemclust.distances import check_affinity, geodesic_distances
@@ -26,7 +27,7 @@ from gemclust.features import Nystroem, choose_landmarks, random_pivots
 from gemclust.geometry import MAX_MATRIX_BYTES, Affinity
 from gemclust.kernels import Kernel
 from gemclust.metrics import gemini_score
-from gemclust.objectives import KL, MMD, Objective, Wasserstein
+from gemclust.objectives import KL, MMD, Objective, SlicedWasserstein, Wasserstein
 
 
 def name_of(value):
@@ -801,6 +802,21 @@ def test_transport_of_many_samples_is_its_mean_over_parts(monkeypatch, mode):
     order = np.random.default_rng(2).permutation(600)
     # The order in which they are given does not matter.
     assert gemini_score(X[order], proba[order], Wasserstein(mode)) == pytest.approx(parts)
+
+
+@pytest.mark.parametrize("mode", ["ova", "ovo"])
+def test_sliced_transport_of_many_samples_is_its_mean_over_parts(monkeypatch, mode):
+    X = np.random.default_rng(0).normal(size=(900, 2))
+    proba = softmax(2 * X @ np.random.default_rng(1).normal(size=(2, 3)), axis=1)
+    whole = gemini_score(X, proba, SlicedWasserstein(mode))
+    monkeypatch.setattr(SlicedWasserstein, "value_samples", 300)
+    parts = gemini_score(X, proba, SlicedWasserstein(mode))
+    assert whole < parts < 1.05 * whole
+    model = GeminiClustering(
+        3, objective=SlicedWasserstein(mode), max_iter=2, tol=1e9, random_state=0
+    )
+    model.fit(X)
+    assert model.score(X) == pytest.approx(model.objective_value_, rel=1e-9)
 
 
 # Units of X

@@ -49,6 +49,18 @@ def test_without_hidden_layers_it_is_linear():
         np.testing.assert_allclose(logits, X.numpy() @ weights + biases, atol=1e-14)
 
 
+@pytest.mark.parametrize("hidden", [(), (5,)])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_pull_back_is_the_product_with_the_derivative_of_the_logits(hidden, container):
+    model, parameters = make_perceptron(hidden)
+    X = Samples(container(make_input().numpy())).take()
+    leaf = parameters.clone().requires_grad_()
+    logits = model.logits(leaf, X)
+    outer = torch.randn(logits.shape, dtype=logits.dtype, generator=torch.manual_seed(0))
+    (expected,) = torch.autograd.grad(logits, leaf, outer)
+    torch.testing.assert_close(model.pull_back(parameters, X, outer), expected)
+
+
 @every_shape
 def test_restarts_side_by_side_are_the_same_one_by_one(hidden):
     model, parameters = make_perceptron(hidden)

@@ -111,6 +111,18 @@ def test_gradient_in_chunks_is_that_of_the_whole(in_chunks, objective, model, si
 
 
 @every_objective
+@pytest.mark.parametrize("model", ["linear", "mlp", "dropout"])
+@pytest.mark.parametrize("units", [None, np.array([0, 2])])
+def test_gradient_does_not_depend_on_what_is_kept(in_chunks, monkeypatch, objective, model, units):
+    problem = make_problem(objective, model, units=units)
+    parameters = starts(problem, 2)
+    in_chunks(problem, 2, 7)
+    expected = loss_and_gradient(problem, parameters)
+    monkeypatch.setattr(problem_module, "KEPT_LOG_PROBA", 0)
+    assert_equal(loss_and_gradient(problem, parameters), expected)
+
+
+@every_objective
 @pytest.mark.parametrize("model", ["linear", "dropout"])
 def test_chunks_on_several_threads_are_those_on_one(in_chunks, objective, model):
     problem = make_problem(objective, model)
@@ -311,6 +323,22 @@ def test_samples_are_visited_twice(in_chunks, objective):
     assert inputs.made == (2 + problem.objective.n_stages) * N_SAMPLES
 
 
+@pytest.mark.parametrize("objective", [*BY_MEANS, "nystroem", "cosine"])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_inner_product_is_that_of_the_means(objective, container):
+    problem = make_problem(objective, X=container(np.random.default_rng(0).normal(size=(30, 2))))
+    log_proba = problem.log_proba(starts(problem, 2))
+    batch = Batch(log_proba, problem.weight, features=problem.geometry.take()["features"])
+    earlier = []
+    for _ in range(problem.objective.n_stages):
+        means = problem.objective.means(batch, *earlier)
+        factors = [torch.randn(mean.shape, dtype=mean.dtype) for mean in means]
+        expected = sum((mean * factor).sum() for mean, factor in zip(means, factors, strict=True))
+        actual = problem.objective.inner_product(batch, earlier, factors)
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
+        earlier += means
+
+
 # Over processes, by the collectives of one alone
 
 
@@ -335,9 +363,7 @@ def test_stages_and_adjoints_are_sums_over_shards(objective):
     _, expected = adjoint(
         problem.objective, expected, lambda function: sum_chunks(function, together)
     )
-    _, actual = adjoint(
-        problem.objective, actual, lambda function: sum_chunks(function, apart)
-    )
+    _, actual = adjoint(problem.objective, actual, lambda function: sum_chunks(function, apart))
     for a, b in zip(expected, actual, strict=True):
         assert_equal(a, b, 1e-11)
 
