@@ -20,7 +20,7 @@ from gemclust.models import Model, Perceptron
 from gemclust.problem import Imitation, Problem
 from gemclust.threads import one_thread_if_small
 
-KEPT_AFTER = {6: 0.5, 10: 0.3, 14: 0.2, 20: 0.1}
+KEPT_AFTER = {4: 0.5, 8: 0.3, 12: 0.2, 16: 0.1}
 """Iterations of L-BFGS -> share of the restarts, the best by then, that go on."""
 
 PATIENCE = (3, 2)
