@@ -55,18 +55,20 @@ DATASETS = {name: COMMON[name] for name in SMALL} | {
 # Method -> names of constants in the library and their values.
 CHOSEN = {"chosen": {}}
 RESTARTS = {
-    "dropped after 4 to 12": {"training.KEPT_AFTER": {4: 0.5, 6: 0.3, 8: 0.2, 12: 0.1}},
-    "dropped after 16 to 48": {"training.KEPT_AFTER": {16: 0.5, 24: 0.3, 32: 0.2, 48: 0.1}},
+    "dropped after 2 to 8": {"training.KEPT_AFTER": {2: 0.5, 4: 0.3, 6: 0.2, 8: 0.1}},
+    "dropped after 8 to 24": {"training.KEPT_AFTER": {8: 0.5, 12: 0.3, 16: 0.2, 24: 0.1}},
     "all to the end": {"training.KEPT_AFTER": {}},
 }
 STARTS = {
     f"imitation {iterations}": {"seeding.IMITATION_ITERATIONS": {"lbfgs": iterations}}
     for iterations in (0, 1, 20)
 }
+STARTS["imitation on all"] = {"seeding.IMITATION_SAMPLES": sys.maxsize}
+STARTS |= {f"tries {tries}": {"seeding.TRIES": {"lbfgs": tries}} for tries in (1, 10)}
 ONE_START = {f"one start, {name}": values for name, values in (CHOSEN | STARTS).items()}
 LEVELS = {
     f"patience {first}, {later}": {"training.PATIENCE": (first, later)}
-    for first, later in ((2, 1), (3, 1), (5, 3), (10, 10))
+    for first, later in ((2, 1), (3, 2), (5, 3), (10, 10))
 }
 LEVELS |= {f"first {size}": {"parameters.FIRST_SAMPLES": size} for size in (1000, 5000)}
 LEVELS |= {f"growth {factor}": {"parameters.GROWTH": factor} for factor in (4, 32)}

@@ -28,8 +28,10 @@ IMITATION_SAMPLES = 500
 them lead to no higher objective."""
 IMITATION_CLUSTER = 20
 
-TRIES = 10
-"""Draws of seeds among which a solver chooses that takes one restart by default."""
+TRIES = {"lbfgs": 3}
+"""Draws of seeds among which each restart chooses."""
+TRIES_OF_ONE = 10
+"""The same for solvers that take one restart by default."""
 
 CAP = 2.0
 """No distance counts more than so many times the median distance to the centre."""
@@ -56,14 +58,14 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
 
     All restarts but the second begin as a softmax of minus the squared distance to k-means++
     seeds: the linear model exactly, in its input; others by a short training to imitate it. The
-    second restart begins at random. Solvers of few restarts choose among several draws of seeds.
+    second restart begins at random. Of several draws of seeds, each restart takes the best.
     """
     model, weight = problem.model, problem.weight
     mass = weight.cpu().numpy().astype(np.float64)
     parameters = model.initialise(seeds.tolist(), weight.dtype).to(weight.device)
     space = seeding_space(problem, mass)
     seeded = np.flatnonzero(np.arange(len(seeds)) != 1)
-    tries = TRIES if settings.solver != "lbfgs" and problem.objective.n_stages else 1
+    tries = TRIES.get(settings.solver, TRIES_OF_ONE) if problem.objective.n_stages else 1
     rows = [_best_seeds(problem, space, mass, tries, seed) for seed in seeds[seeded]]
     if isinstance(model, Perceptron) and len(model.shapes) == 1:
         X = problem.inputs.array

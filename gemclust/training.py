@@ -23,7 +23,7 @@ from gemclust.threads import one_thread_if_small
 KEPT_AFTER = {4: 0.5, 8: 0.3, 12: 0.2, 16: 0.1}
 """Iterations of L-BFGS -> share of the restarts, the best by then, that go on."""
 
-PATIENCE = (3, 2)
+PATIENCE = (3, 1)
 """Iterations without improvement that end training on the first of several samples, and on each
 later one: more would sharpen the boundaries around few samples, hard to move on more."""
 
