@@ -95,7 +95,7 @@ class GeminiClustering(
         Relative improvement of the objective that counts as one.
     n_iter_no_change : int, default=10
         Training ends after so many iterations in a row without improvement. Above 10,000 samples,
-        "lbfgs" ends after at most 3 on the first samples, and 2 on each larger number of them.
+        "lbfgs" ends after at most 3 on the first samples, and 1 on each larger number of them.
     alpha : float, default=0.0
         Weight of the L2 penalty on the model's weights. With ``objective="mi"`` and
         ``model="linear"`` this is regularised information maximisation (RIM). For MMD and

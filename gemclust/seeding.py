@@ -15,6 +15,7 @@ from gemclust.evaluation import evaluate
 from gemclust.models import Perceptron
 from gemclust.problem import Imitation, Problem
 from gemclust.samples import distances_to, trimmed_mean, weighted_median
+from gemclust.threads import one_thread_if_small
 from gemclust.training import Run, Settings, train
 
 SEED_WIDTH = 0.5
@@ -66,7 +67,8 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
     space = seeding_space(problem, mass)
     seeded = np.flatnonzero(np.arange(len(seeds)) != 1)
     tries = TRIES.get(settings.solver, TRIES_OF_ONE) if problem.objective.n_stages else 1
-    rows = [_best_seeds(problem, space, mass, tries, seed) for seed in seeds[seeded]]
+    with one_thread_if_small(len(problem) * parameters.numel()):
+        rows = [_best_seeds(problem, space, mass, tries, seed) for seed in seeds[seeded]]
     if isinstance(model, Perceptron) and len(model.shapes) == 1:
         X = problem.inputs.array
         starts = [linear_around(X, mass, chosen) for chosen in rows]
@@ -94,7 +96,8 @@ def _best_seeds(
     proba = torch.as_tensor(np.stack([softmax_around(space, mass, rows) for rows in draws]))
     log_proba = proba.to(problem.weight).log()
     values = evaluate(problem.objective, log_proba, problem.weight, problem.geometry)
-    return draws[int(values.argmax())]
+    # The first of those that differ by rounding: the same seeds in another order are no better.
+    return draws[int(np.argmax(values >= values.max() - 1e-5 * abs(values.max())))]
 
 
 def seeding_space(problem: Problem, weight: NDArray[Any]) -> Space:
