@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2 --dist worksteal
-BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/figures.py \
-	%/pages.py %/pages_kernels.py %/pages_minibatches.py,$(wildcard benchmarks/*.py))
+BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/suite.py %/selection_methods.py \
+	%/figures.py benchmarks/pages%.py,$(wildcard benchmarks/*.py))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,6 +34,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/pages_kernels.py
 	$(BIN)/python benchmarks/pages_minibatches.py
+	$(BIN)/python benchmarks/pages_selection.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -29,7 +29,7 @@ CLUSTBENCH = "https://github.com/gagolews/clustering-data-v1/raw/v1.1.0"
 
 
 def centers(rng, n_clusters, n_features, apart=6.0, typical=10.0):
-    """Uniform centres, the mean distance ``typical``, in a box that grows until they fit.
+    """Uniform centres, in a box of root mean square distance ``typical`` or larger if need be.
 
     With clusters of unit variance, no two of them are nearer than ``apart`` standard deviations.
     """
