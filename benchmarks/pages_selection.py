@@ -257,7 +257,7 @@ def draw(results, path):
             axis.plot([], [], linestyle="", markersize=6, label=label, **look)
         axis.set(xlim=(0, 1), xlabel="share of sets with the exact number of clusters")
         axis.set_yticks(range(len(ordered)), [NAMES[method] for method in ordered])
-        axis.invert_yaxis()
+        axis.set_ylim(len(ordered) - 0.5, -0.5)
         axis.grid(axis="x", color="#EEEEEE")
         axis.set_axisbelow(True)
         for side in ("top", "right", "left"):
