@@ -90,9 +90,9 @@ exponential; d = 1, 2, 3, 8, 30; N = 50 to 5,000).
 ## Seeds and stopped fits
 
 Standard deviation over the seeds of the share of exact, at most 2,000 points; a method without
-randomness varies by the points drawn. Fits that took more than {limit} seconds of the processor were
-stopped; each counts as a miss with ARI 0. Seconds of the clock are from a machine that did other
-work besides.
+randomness varies by the points drawn. Fits that took more than {limit} seconds of the processor
+were stopped; each counts as a miss with ARI 0. Seconds of the clock are from a machine that did
+other work besides.
 
 {seeds}
 ## What was to be shown
