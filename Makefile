@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2 --dist worksteal
-BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/figures.py benchmarks/pages%, \
-	$(wildcard benchmarks/*.py))
+BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/suite.py %/selection_methods.py \
+	%/figures.py benchmarks/pages%,$(wildcard benchmarks/*.py))
 
 VENV := .venv
 BIN := $(VENV)/bin

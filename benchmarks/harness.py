@@ -40,7 +40,7 @@ def limit_torch():
 def environment():
     """One line on the machine and the versions that produce the numbers."""
     versions = []
-    for name in ("numpy", "scipy", "scikit-learn", "torch", "POT", "gemclus"):
+    for name in ("numpy", "scipy", "scikit-learn", "torch", "POT", "gemclus", "clustpy"):
         try:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:

@@ -1,0 +1,244 @@
+"""The data sets on which finding the number of clusters is developed and judged.
+
+``NAMES`` holds the 84 sets of the suite, ``BLOBS_MANY`` sets with up to 100 clusters and
+``UNIMODAL`` sets in which every split is false; ``load`` reads or makes any of them.
+"""
+
+import hashlib
+import os
+import zlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from datasets import Unavailable, gaussians_and_student
+from sklearn import datasets as bundled
+from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
+
+FCPS = "atom chainlink engytime hepta lsun target tetra twodiamonds wingnut"
+WUT = """circles cross graph isolation labirynth mk1 mk2 mk3 mk4 olympic smile stripes trajectories
+    trapped_lovers twosplashes windows x1 x2 x3 z1 z2 z3"""
+UCI = "ecoli statlog wdbc wine"
+BUNDLED = {"sklearn/iris": bundled.load_iris, "sklearn/digits": bundled.load_digits}
+BOUNDS = (20, 40, 60, 100, 200)
+CLUSTBENCH = "https://github.com/gagolews/clustering-data-v1/raw/v1.1.0"
+
+
+# Each generated set: RandomState -> X, y; y counts clusters from 1, and 0 marks noise points.
+
+
+def centers(rng, n_clusters, n_features, apart=6.0, typical=10.0):
+    """Uniform centres, in a box of root mean square distance ``typical`` or larger if need be.
+
+    With clusters of unit variance, no two of them are nearer than ``apart`` standard deviations.
+    """
+    side, found = typical * np.sqrt(6 / n_features), []
+    while len(found) < n_clusters:
+        draws = rng.uniform(0, side, (100, n_features))
+        for center in draws:
+            if all(np.linalg.norm(center - other) >= apart for other in found):
+                found.append(center)
+                break
+        else:
+            side *= 1.05
+    return np.array(found)
+
+
+def around(rng, means, sizes, stds=1.0):
+    """Spherical Gaussians of the given sizes and standard deviations."""
+    y = np.repeat(np.arange(len(means)), sizes)
+    stds = np.broadcast_to(stds, len(means))
+    return means[y] + stds[y, None] * rng.normal(size=(len(y), means.shape[1])), y + 1
+
+
+def blobs(rng, n_clusters, n_features, per_cluster=None):
+    per_cluster = per_cluster or max(100, 600 // n_clusters)
+    return around(rng, centers(rng, n_clusters, n_features), [per_cluster] * n_clusters)
+
+
+def varied(rng, n_features, sizes, stds):
+    return around(rng, centers(rng, len(sizes), n_features, 6 * max(stds)), sizes, stds)
+
+
+def moons(rng, noise):
+    X, y = bundled.make_moons(1000, noise=noise, random_state=rng)
+    return X, y + 1
+
+
+def rings(rng, radii, noise):
+    y = np.repeat(np.arange(len(radii)), 500)
+    angle = rng.uniform(0, 2 * np.pi, len(y))
+    X = np.array(radii)[y, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    return X + noise * rng.normal(size=X.shape), y + 1
+
+
+def stretched(rng, n_clusters, n_features, shared):
+    """Gaussians with standard deviations 1/3 to 1 along random axes: shared or one's own."""
+
+    def shape():
+        axes, _ = np.linalg.qr(rng.normal(size=(n_features, n_features)))
+        return axes * np.geomspace(1 / 3, 1, n_features)[:, None]
+
+    X, y = around(rng, np.zeros((n_clusters, n_features)), [300] * n_clusters)
+    shapes = [shape() for _ in range(1 if shared else n_clusters)] * (n_clusters if shared else 1)
+    means = centers(rng, n_clusters, n_features)
+    return means[y - 1] + np.einsum("ni,nij->nj", X, np.array(shapes)[y - 1]), y
+
+
+def with_noise_features(rng, n_clusters, n_features, n_noise):
+    X, y = blobs(rng, n_clusters, n_features, 200)
+    return np.hstack([X, rng.normal(scale=X.std(), size=(len(X), n_noise))]), y
+
+
+def with_outliers(rng, n_clusters, n_features, n_outliers):
+    X, y = blobs(rng, n_clusters, n_features, 200)
+    low, high = X.min(axis=0) - 5, X.max(axis=0) + 5
+    far = rng.uniform(low, high, (n_outliers, n_features))
+    return np.vstack([X, far]), np.append(y, np.zeros(n_outliers, dtype=int))
+
+
+def student_mixture(rng, df):
+    X, y, _ = gaussians_and_student(df, n_samples=2000)()
+    return X, y + 1
+
+
+def one(rng, shape, n_features, n_samples=1000):
+    """A sample with one mode: Gaussian, uniform, Student-t (df 3), exponential, correlated."""
+    size = (n_samples, n_features)
+    X = rng.uniform(size=size) if shape == "uniform" else rng.normal(size=size)
+    if shape == "exponential":
+        X = rng.exponential(size=size)
+    elif shape == "student":
+        X *= np.sqrt(3 / rng.chisquare(3, size=(n_samples, 1)))
+    elif shape == "correlated":
+        X = X @ rng.normal(size=(n_features, n_features))
+    return X, np.ones(n_samples, dtype=int)
+
+
+GENERATED = {
+    f"blobs/k{k}_d{d}": partial(blobs, n_clusters=k, n_features=d)
+    for k in (2, 3, 5, 10, 20, 30)
+    for d in (2, 10, 50)
+} | {
+    "moons/noise_05": partial(moons, noise=0.05),
+    "moons/noise_10": partial(moons, noise=0.10),
+    "circles/two": partial(rings, radii=(0.5, 1.0), noise=0.05),
+    "circles/three": partial(rings, radii=(0.4, 1.0, 1.6), noise=0.07),
+    "anisotropic/k3_d2": partial(stretched, n_clusters=3, n_features=2, shared=False),
+    "correlated/k4_d10": partial(stretched, n_clusters=4, n_features=10, shared=True),
+    "imbalanced/k3_d2": partial(varied, n_features=2, sizes=(1000, 200, 50), stds=(1, 1, 1)),
+    "imbalanced/k4_d10": partial(varied, n_features=10, sizes=(1000, 300, 100, 50), stds=[1] * 4),
+    "varied/k3_d2": partial(varied, n_features=2, sizes=[400] * 3, stds=(0.4, 1, 2)),
+    "varied/k4_d10": partial(varied, n_features=10, sizes=[300] * 4, stds=(0.5, 1, 1.5, 2)),
+    "noise_features/k3_d2": partial(with_noise_features, n_clusters=3, n_features=2, n_noise=4),
+    "noise_features/k5_d5": partial(with_noise_features, n_clusters=5, n_features=5, n_noise=15),
+    "outliers/k4_d2": partial(with_outliers, n_clusters=4, n_features=2, n_outliers=40),
+    "student/df1": partial(student_mixture, df=1),
+    "student/df10": partial(student_mixture, df=10),
+}
+GENERATED |= {
+    f"one/{shape}_{d}": partial(one, shape=shape, n_features=d)
+    for shape, dimensions in {
+        "gaussian": (2, 10, 50),
+        "uniform": (2, 3, 10),
+        "student": (2, 5, 10),
+        "exponential": (2, 5, 10),
+        "correlated": (2, 10),
+    }.items()
+    for d in dimensions
+}
+NAMES = (
+    *(f"fcps/{name}" for name in FCPS.split()),
+    *(f"wut/{name}" for name in WUT.split()),
+    *(f"uci/{name}" for name in UCI.split()),
+    *BUNDLED,
+    *GENERATED,
+)
+
+MANY = {
+    f"many/k{k}_d{d}_{copy}": partial(blobs, n_clusters=k, n_features=d, per_cluster=100)
+    for k in (20, 30, 50, 100)
+    for d in (2, 10)
+    for copy in range(5)
+}
+SPLITS = {
+    f"unimodal/{shape}_d{d}_n{n}_{copy}": partial(one, shape=shape, n_features=d, n_samples=n)
+    for shape in ("gaussian", "uniform", "student", "exponential")
+    for d in (1, 2, 3, 8, 30)
+    for n in (50, 150, 500, 1500, 5000)
+    for copy in range(2)
+}
+BLOBS_MANY, UNIMODAL = tuple(MANY), tuple(SPLITS)
+MAKERS = GENERATED | MANY | SPLITS
+
+
+def fetch(name):
+    """Return X and the labelings of one set, as they are."""
+    if name in MAKERS:
+        X, y = MAKERS[name](np.random.RandomState(zlib.crc32(name.encode())))
+        return X, [y]
+    if name in BUNDLED:
+        X, y = BUNDLED[name](return_X_y=True)
+        return X, [y + 1]
+    return from_file_or_clustbench(name)
+
+
+def from_file_or_clustbench(name):
+    """Read NAME.npz in the folder named by GEMCLUST_DATA, otherwise ask clustering-benchmarks."""
+    folder = os.environ.get("GEMCLUST_DATA")
+    if folder and (path := Path(folder) / f"{name}.npz").exists():
+        with np.load(path) as arrays:
+            return arrays["X"], [arrays[key] for key in sorted(arrays.files) if key[0] == "y"]
+    try:
+        import clustbench
+
+        found = clustbench.load_dataset(*name.split("/"), url=CLUSTBENCH)
+    except Exception as error:  # not installed, network, or a renamed set
+        message = f"{name}: no file in GEMCLUST_DATA, and clustering-benchmarks said {error}"
+        raise Unavailable(message) from error
+    return found.data, found.labels
+
+
+def load(name, max_samples=None, seed=0):
+    """Return X (float64, standardised) and its labelings; 0 marks noise points.
+
+    The seed draws ``max_samples`` of the rows where there are more.
+    """
+    X, labelings = fetch(name)
+    X, labelings = np.asarray(X, dtype=np.float64), [np.asarray(y, dtype=int) for y in labelings]
+    if max_samples is not None and len(X) > max_samples:
+        rng = np.random.RandomState(seed)
+        kept = np.sort(rng.choice(len(X), max_samples, replace=False))
+        X, labelings = X[kept], [y[kept] for y in labelings]
+    return StandardScaler().fit_transform(X), labelings
+
+
+def true_numbers(labelings):
+    """The number of clusters of each labeling, each of which is a legitimate answer."""
+    return {len(np.unique(y[y > 0])) for y in labelings}
+
+
+def ari(labels, labelings):
+    """The adjusted Rand index with the labeling that fits best, without its noise points."""
+    labels = np.asarray(labels)
+    return max(adjusted_rand_score(y[y > 0], labels[y > 0]) for y in labelings)
+
+
+def upper_bound(name):
+    """The largest number of clusters that any method may find there: at least twice the truth."""
+    largest = max(true_numbers(fetch(name)[1]))
+    return next(bound for bound in BOUNDS if bound >= 2 * largest)
+
+
+def kind(name):
+    """The group of a set in the tables."""
+    group = name.split("/")[0]
+    if group in ("fcps", "wut", "uci", "sklearn", "one", "many", "unimodal"):
+        return group
+    return "generated"
+
+
+def tuned(name):
+    """Whether rules may be chosen on this set; those others are held out for judging them."""
+    return hashlib.sha256(name.encode()).digest()[0] % 2 == 0

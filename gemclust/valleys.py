@@ -1,0 +1,343 @@
+"""Are two groups of samples one cluster? Whether the valley of density between them is real.
+
+Everything here is measured on points alone: distances to their nearest neighbours, at several
+scales, in several views of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.neighbors import NearestNeighbors
+
+Array = NDArray[Any]
+
+SCALES = np.array([3, 5, 8, 13, 21, 34, 54, 86, 140])
+"""Densities are those of so many neighbours."""
+
+EDGES = 10
+"""Points are joined to so many nearest neighbours."""
+
+RANKS = 60
+"""Neighbours up to this rank say how wide a gap is."""
+
+COMPONENTS = (2, 5)
+"""Beyond three features the data is seen in so many principal components, too."""
+
+MOST_FEATURES = 50
+"""Of more features, the first so many principal components stand for all."""
+
+
+def level(n_points: Any, scale: Any, dimension: Any) -> Any:
+    r"""What the depth of a valley reaches inside one cluster, by simulation on unimodal data.
+
+    .. math:: 1.15 (0.2 + 0.65 / d) (\ln(n / k) + 0.5) \sqrt{\max(d, 5) / 5}
+    """
+    spread = np.sqrt(np.maximum(dimension, 5) / 5)
+    return 1.15 * (0.2 + 0.65 / dimension) * (np.log(n_points / scale) + 0.5) * spread
+
+
+@dataclass(frozen=True)
+class View:
+    """Points with their neighbours.
+
+    Parameters
+    ----------
+    distances, neighbours : ndarray of shape (n_points, n_neighbours)
+        The nearest other points, in order.
+    dimension : float
+        That of the space; the data's own may be lower.
+    midway : callable, optional
+        From two arrays of points to the distances between the middle of each pair and its nearest
+        points; None where no middle is known.
+    points : ndarray of shape (n_points, n_features) or None
+        Where they lie.
+    """
+
+    distances: Array
+    neighbours: Array
+    dimension: float
+    midway: Callable[[Array, Array], Array] | None = None
+    points: Array | None = None
+
+
+def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View]:
+    """Points as they are and, beyond three features, their first principal components.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_points, n_features)
+        The points.
+    n_neighbours : int
+        How many to find of each.
+    rng : RandomState
+        Spreads values that stand on a lattice, where distances repeat.
+    """
+    n_features = X.shape[1]
+    if sp.issparse(X):
+        # Sparse rows are seen as they are not centred.
+        n_components = min(MOST_FEATURES, n_features - 1, X.shape[0] - 1)
+        X = TruncatedSVD(n_components, random_state=0).fit_transform(X) if n_components > 0 else X
+        X = X.toarray() if sp.issparse(X) else X
+    X = _spread(np.asarray(X, dtype=np.float64), rng)
+    spaces = [X]
+    if n_features > max(3, COMPONENTS[0]):
+        most = min(MOST_FEATURES, *X.shape)
+        scores = PCA(most, random_state=0).fit_transform(X)
+        whole = scores if X.shape[1] > MOST_FEATURES else X
+        spaces = [whole, *(scores[:, :n] for n in COMPONENTS if n <= scores.shape[1])]
+    return [_view_of_points(space, n_neighbours) for space in spaces]
+
+
+def view_of_distances(distances: Array, n_neighbours: int) -> View:
+    """Points of which only the distances between them are known."""
+    distances = distances.astype(np.float64, copy=True)
+    np.fill_diagonal(distances, -np.inf)
+    order = np.argsort(distances, axis=1, kind="stable")[:, 1 : n_neighbours + 1]
+    return View(np.take_along_axis(distances, order, 1), order, np.inf)
+
+
+def _view_of_points(points: Array, n_neighbours: int) -> View:
+    index = NearestNeighbors(n_neighbors=min(len(points), n_neighbours + 1)).fit(points)
+    distances, neighbours = index.kneighbors(points)
+
+    def midway(first: Array, second: Array) -> Array:
+        near: Array = index.kneighbors((points[first] + points[second]) / 2)[0]
+        return near
+
+    return View(distances[:, 1:], neighbours[:, 1:], points.shape[1], midway, points)
+
+
+def _spread(X: Array, rng: np.random.RandomState) -> Array:
+    """Values on a lattice moved by up to half a step to each side; of few values they stay."""
+    X = X.copy()
+    for feature in X.T:
+        values = np.unique(feature)
+        if 8 < len(values) < len(X) / 2:
+            step = np.median(np.diff(values))
+            feature += step * rng.uniform(-0.5, 0.5, len(X))
+    return X
+
+
+class Valleys:
+    """What lies between groups of points, joined group by group.
+
+    With :math:`r_k(i)` the distance of point i to its k-th neighbour and d the dimension of the
+    data around it, :math:`-d \\ln r_k` is a log density. A group has its peak, two groups have a
+    saddle: the highest of the lowest densities along an edge between them. The depth of the valley
+    is :math:`z_k = d \\sqrt{k / 2}` times the difference of saddle and lower peak (of
+    :math:`-\\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in
+    one cluster, and averaged over the two scales and views in which it is deepest. Gaps count a
+    little more the wider they are: times the eighth root of the rank of the nearest neighbour
+    across.
+
+    Parameters
+    ----------
+    views : list of View
+        The points.
+    labels : ndarray of int of shape (n_points,)
+        The group of each, 0, 1, ...
+    smallest : float
+        A smaller group is no cluster, whatever lies around it.
+    """
+
+    def __init__(self, views: list[View], labels: Array, smallest: float) -> None:
+        self.n_points = len(labels)
+        self.size = np.bincount(labels).astype(float)
+        self.smallest = smallest
+        n_groups = len(self.size)
+        self.alive = np.ones(n_groups, dtype=bool)
+        most = min(view.distances.shape[1] for view in views)
+        scales = SCALES[(SCALES <= max(8, self.n_points / 8)) & (SCALES < most)]
+        parts = [_evidence(view, labels, n_groups, scales) for view in views]
+        self.scale = np.tile(scales, len(views))[:, None]
+        self.view = np.repeat(np.arange(len(views)), len(scales))
+        self.peak = np.concatenate([part.peak for part in parts])
+        self.inverse_dimension = np.concatenate([part.inverse_dimension for part in parts])
+        self.saddle = np.concatenate([part.saddle for part in parts])
+        self.rank = np.stack([part.rank for part in parts])
+
+    def significance(self, group: int) -> Array:
+        """How real the valley between a group and each other is: 1 and more, and they are two."""
+        size, i = self.size, group
+        dimension = 1 / np.maximum(self.inverse_dimension, self.inverse_dimension[:, [i]])
+        lower = np.minimum(self.peak, self.peak[:, [i]])
+        saddle = self.saddle[:, i]
+        depth = np.maximum(dimension, 1) * (lower - saddle) * np.sqrt(self.scale / 2)
+        # A group must hold the neighbours by which it is measured, and as many again.
+        fits = self.scale <= np.maximum(8, np.minimum(size, size[i]) / 2)
+        depth = np.where(fits & np.isfinite(depth), depth, 0.0)
+        depth[np.isinf(saddle) & (self.scale <= 8)] = 1e6  # no edge at all
+        # In a view, the data is of the lowest dimension that it has at any scale.
+        seen = self.scale <= np.maximum(21, (size + size[i]) / 4)
+        lowest = np.where(seen, dimension, np.inf)
+        lowest = np.stack([lowest[self.view == v].min(0) for v in range(len(self.rank))])
+        lowest = np.maximum(lowest, 1)[self.view]
+        relative = np.maximum(depth, 0) / level(self.n_points, self.scale, lowest)
+        rho = np.sort(relative, axis=0)[-2:].mean(0) * self.rank[:, i].max(0) ** 0.125
+        return np.where(self.alive & (np.arange(len(size)) != i), rho, np.inf)
+
+    def join(self, i: int, j: int) -> None:
+        """Group i takes in group j."""
+        share = self.size[j] / (self.size[i] + self.size[j])
+        inverse = self.inverse_dimension
+        inverse[:, i] += share * (inverse[:, j] - inverse[:, i])
+        self.size[i] += self.size[j]
+        self.peak[:, i] = np.maximum(self.peak[:, i], self.peak[:, j])
+        self.saddle[:, i] = np.maximum(self.saddle[:, i], self.saddle[:, j])
+        self.rank[:, i] = np.minimum(self.rank[:, i], self.rank[:, j])
+        self.saddle[:, :, i], self.rank[:, :, i] = self.saddle[:, i], self.rank[:, i]
+        self.saddle[:, i, i] = -np.inf
+        self.alive[j] = False
+
+
+def between(views: list[View], labels: Array) -> Array:
+    """The significance of the valley between each two groups, NaN on the diagonal."""
+    valleys = Valleys(views, labels, 0)
+    n_groups = len(valleys.size)
+    matrix = np.array([valleys.significance(i) for i in range(n_groups)])
+    matrix = np.minimum(matrix, matrix.T)
+    np.fill_diagonal(matrix, np.nan)
+    return matrix
+
+
+def merge(valleys: Valleys) -> tuple[Array, Array]:
+    """Join the two groups with the least significant valley until one is left.
+
+    Returns
+    -------
+    pairs : ndarray of int of shape (n_groups - 1, 2)
+        The second group joins the first.
+    heights : ndarray of shape (n_groups - 1,)
+        Significance of the valley, or of the highest below it in the tree; that of a group too
+        small to be a cluster counts nothing.
+    """
+    n_groups = len(valleys.size)
+    rho = np.array([valleys.significance(i) for i in range(n_groups)]).reshape(n_groups, n_groups)
+    rho = np.minimum(rho, rho.T)
+    pairs = np.zeros((n_groups - 1, 2), dtype=int)
+    heights = np.zeros(n_groups - 1)
+    below = np.zeros(n_groups)
+    for step in range(n_groups - 1):
+        i, j = map(int, np.unravel_index(rho.argmin(), rho.shape))
+        if valleys.size[i] < valleys.size[j]:
+            i, j = j, i
+        own = rho[i, j] if valleys.size[j] >= valleys.smallest else 0.0
+        below[i] = max(own, below[i], below[j])
+        pairs[step], heights[step] = (i, j), below[i]
+        valleys.join(i, j)
+        rho[j] = rho[:, j] = np.inf
+        rho[i] = rho[:, i] = valleys.significance(i)
+    return pairs, heights
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """Of one view: (n_scales, n_groups) and pairs of groups."""
+
+    peak: Array
+    inverse_dimension: Array
+    saddle: Array
+    rank: Array
+
+
+def _evidence(view: View, labels: Array, n_groups: int, scales: Array) -> _Evidence:
+    n_points, n_near = view.distances.shape
+    size = np.bincount(labels, minlength=n_groups)
+    positive = view.distances[:, 0][view.distances[:, 0] > 0]
+    floor = 0.5 * np.quantile(positive, 0.05) if len(positive) else 1.0
+    logs = np.log(np.maximum(view.distances, floor))
+    heights = -logs[:, scales - 1]
+    # Levina and Bickel's dimension, from how the radius grows with the number of neighbours.
+    low, high = np.maximum(scales // 2, 2), np.minimum(2 * scales, n_near)
+    slopes = (logs[:, high - 1] - logs[:, low - 1]) / np.log(high / low)
+    peak = np.full((len(scales), n_groups), -np.inf)
+    inverse = np.empty((len(scales), n_groups))
+    saddle = np.full((len(scales), n_groups, n_groups), -np.inf)
+    first, second, ends = _edges(view, labels, n_groups, heights, scales, floor)
+    for s, scale in enumerate(scales):
+        np.maximum.at(peak[s], labels, heights[:, s])
+        mean = np.bincount(labels, slopes[:, s], n_groups) / size
+        inverse[s] = np.maximum(mean, 1 / view.dimension)
+        np.maximum.at(saddle[s], (labels[first], labels[second]), ends[:, s])
+        if scale > EDGES:
+            # At a large scale the peak of a group is joined to all by whom it is measured.
+            order = np.argsort(heights[:, s], kind="stable")
+            top = np.empty(n_groups, dtype=int)
+            top[labels[order]] = order
+            a, b = np.repeat(top, scale), view.neighbours[top, :scale].ravel()
+            across = labels[a] != labels[b]
+            a, b = a[across], b[across]
+            low_end = np.minimum(heights[a, s], heights[b, s])
+            np.maximum.at(saddle[s], (labels[a], labels[b]), low_end)
+    n_ranks = min(RANKS, n_near)
+    rank = np.full((n_groups, n_groups), n_ranks + 1.0)
+    others = labels[view.neighbours[:, :n_ranks]].ravel()
+    ranks = np.tile(np.arange(1.0, n_ranks + 1), n_points)
+    np.minimum.at(rank, (np.repeat(labels, n_ranks), others), ranks)
+    saddle = np.maximum(saddle, saddle.transpose(0, 2, 1))
+    return _Evidence(peak, inverse, saddle, np.minimum(rank, rank.T))
+
+
+def _edges(
+    view: View, labels: Array, n_groups: int, heights: Array, scales: Array, floor: float
+) -> tuple[Array, Array, Array]:
+    """Edges between groups, a few most promising for each two, and the heights on their way."""
+    n_points = len(labels)
+    n_edges = min(EDGES, view.neighbours.shape[1])
+    near = view.neighbours[:, :n_edges]
+    bridges = _bridges(view, near)
+    a = np.append(np.repeat(np.arange(n_points), n_edges), bridges[:, 0])
+    b = np.append(near.ravel(), bridges[:, 1])
+    swap = labels[a] > labels[b]
+    a, b = np.where(swap, b, a), np.where(swap, a, b)
+    a, b = np.divmod(np.unique((a * n_points + b)[labels[a] != labels[b]]), n_points)
+    ends = np.minimum(heights[a], heights[b])
+    if not len(a) or view.points is None or view.midway is None:
+        return a, b, ends
+    pair = labels[a] * n_groups + labels[b]
+    scores = [ends[:, min(s, len(scales) - 1)] for s in (2, 5, len(scales) - 1)]
+    scores.append(-np.linalg.norm(view.points[a] - view.points[b], axis=1))
+    kept = np.unique(np.concatenate([_best_of_each(pair, score, 2) for score in scores]))
+    a, b, ends = a[kept], b[kept], ends[kept]
+    middle = -np.log(np.maximum(view.midway(a, b)[:, scales], floor))
+    return a, b, np.minimum(ends, middle)
+
+
+def _best_of_each(pair: Array, score: Array, most: int) -> Array:
+    """Places of the highest scores of each pair."""
+    order = np.lexsort((-score, pair))
+    new = np.r_[True, pair[order][1:] != pair[order][:-1]]
+    place = np.arange(len(order))
+    kept: Array = order[place - np.maximum.accumulate(np.where(new, place, 0)) < most]
+    return kept
+
+
+def _bridges(view: View, near: Array, most: int = 60) -> Array:
+    """The shortest edges that join the components of the graph of nearest neighbours."""
+    n_points = len(near)
+    a, b = np.repeat(np.arange(n_points), near.shape[1]), near.ravel()
+    found: list[tuple[int, int]] = []
+    while view.points is not None:
+        graph = sp.coo_array((np.ones(len(a)), (a, b)), shape=(n_points, n_points))
+        n_parts, part = connected_components(graph, directed=False)
+        if n_parts == 1:
+            break
+        new = []
+        for c in np.argsort(np.bincount(part), kind="stable")[:-1][:most]:
+            inside, outside = np.flatnonzero(part == c), np.flatnonzero(part != c)
+            index = NearestNeighbors(n_neighbors=1).fit(view.points[outside])
+            distance, nearest = index.kneighbors(view.points[inside])
+            closest = int(distance.argmin())
+            new.append((int(inside[closest]), int(outside[nearest[closest, 0]])))
+        found += new
+        a = np.append(a, [edge[0] for edge in new])
+        b = np.append(b, [edge[1] for edge in new])
+    return np.array(found, dtype=int).reshape(-1, 2)
