@@ -24,7 +24,7 @@ from gemclust import parameters as checks
 from gemclust.distances import check_affinity
 from gemclust.distributed import ALONE, Processes, current_processes
 from gemclust.evaluation import log_probabilities
-from gemclust.geometry import Affinity
+from gemclust.geometry import KEPT_FEATURES, Affinity
 from gemclust.messages import warn
 from gemclust.models import ClusterLogits, ModuleModel, Perceptron, most_probable
 from gemclust.objectives import Objective
@@ -32,9 +32,11 @@ from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor, working_dtype
 from gemclust.seeding import start
-from gemclust.selection import Choice, choose
+from gemclust.selection import Choice, TestPoints, choose, select, test_points
 from gemclust.shards import Shard, some_rows
 from gemclust.training import Run, Settings, climb, one_pass
+from gemclust.units import LocalFeatures, UnitModel
+from gemclust.valleys import View, as_distances, view_of_distances, views_of
 
 
 class GeminiClustering(
@@ -56,19 +58,31 @@ class GeminiClustering(
     Parameters
     ----------
     n_clusters : int or "auto", default="auto"
-        The largest number of clusters. Those that win no sample are dropped, so that fewer may
-        remain. "auto" is `max_clusters`.
-    max_clusters : int, default=20
-        The largest number of clusters with ``n_clusters="auto"``, at most the number of distinct
-        samples.
+        "auto": units are trained, more of them than there may be clusters, and joined where no
+        valley of density between them is real; one cluster is a possible answer. An integer is
+        the largest number of clusters: those that win no sample are dropped.
+    max_clusters : int, default=None
+        The largest number with ``n_clusters="auto"``; None: as many as there are units.
+    n_units : int or "auto", default="auto"
+        Outputs of the model. "auto": `n_clusters`; with ``n_clusters="auto"``, one for every
+        eight samples and at most 100, or up to 400 where these turn out to be few. More units
+        than clusters are joined, so that p(y|x) is the sum of those of a cluster's units, and
+        clusters need not be convex.
+    min_cluster_size : float, default=None
+        A smaller group of samples is no cluster with ``n_clusters="auto"``. None: 1 % of the
+        samples, at least 4 and at most 20.
+    sensitivity : float, default=1.0
+        With ``n_clusters="auto"``, valleys more significant than 1 / sensitivity are real: larger
+        splits more.
     objective : str or Objective, default="mmd_ovo"
         "{kl,tv,hellinger,chi2,mmd,wasserstein,sliced_wasserstein}_{ova,ovo}", "mi" (= "kl_ova"),
         or an instance such as ``MMD("ovo", kernel="rbf")``. The names take the linear kernel and
         the Euclidean distance of X as it is.
-    model : {"auto", "mlp", "linear"}, callable or torch.nn.Module, default="auto"
-        A name ("auto" is "mlp"), a function ``(n_features, n_clusters) -> torch.nn.Module``, or
+    model : {"auto", "local", "mlp", "linear"}, callable or torch.nn.Module, default="auto"
+        A name, a function ``(n_features, n_clusters) -> torch.nn.Module``, or
         a module, which is copied. It maps rows of X, centred and scaled by one number, to a logit
-        for each cluster.
+        for each unit. "local" is linear in features of a kernel about as wide as the units lie
+        apart. "auto" is "local" where there are more units than clusters, else "mlp".
     hidden_layer_sizes : sequence of int, default=(32,)
         Units of each hidden layer of the "mlp".
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
@@ -124,6 +138,10 @@ class GeminiClustering(
         Iterations of that restart.
     cluster_proportions_ : ndarray of shape (n_clusters_,)
         p(y) on the training data.
+    selection_ : Selection
+        Only where there are more units than clusters: their tree (`linkage`), how real each
+        valley in it is (`heights`), what other sensitivities would find (`n_clusters`), the valleys
+        between the clusters (`valleys`), and how many restarts found each number (`counts`).
     module_ : torch.nn.Module
         From X to the logits of the clusters; made anew at each access.
     n_features_in_ : int
@@ -158,7 +176,10 @@ class GeminiClustering(
         self,
         n_clusters: int | str = "auto",
         *,
-        max_clusters: int = 20,
+        max_clusters: int | None = None,
+        n_units: int | str = "auto",
+        min_cluster_size: float | None = None,
+        sensitivity: float = 1.0,
         objective: str | Objective = "mmd_ovo",
         model: str | Callable[[int, int], nn.Module] | nn.Module = "auto",
         hidden_layer_sizes: tuple[int, ...] = (32,),
@@ -178,6 +199,9 @@ class GeminiClustering(
     ) -> None:
         self.n_clusters = n_clusters
         self.max_clusters = max_clusters
+        self.n_units = n_units
+        self.min_cluster_size = min_cluster_size
+        self.sensitivity = sensitivity
         self.objective = objective
         self.model = model
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -249,15 +273,39 @@ class GeminiClustering(
         return self
 
     def _fit(self, shard: Shard, objective: Objective, progress: Progress) -> None:
-        """Everything after validation: geometry, model, training, selection, attributes."""
+        """Everything after validation: units, and the clusters that they form."""
+        n_units = checks.resolve_n_units(self, shard.n_given, shard.n_total, shard.n_distinct)
+        merging = self.n_clusters == "auto" or n_units > int(self.n_clusters)
+        while True:
+            problem, run = self._train(shard, objective, progress, n_units, merging)
+            if not merging:
+                self._keep(choose(problem, run), run, problem)
+                return
+            points = self._test_points(shard, problem)
+            choice, selection = select(
+                problem, run, points, lambda tree: checks.resolve_number(self, tree)
+            )
+            found = checks.resolve_number(self, selection.tree)
+            n_units = checks.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
+            if not n_units:
+                self._keep(choice, run, problem)
+                self.selection_ = selection
+                self._join(found, problem)
+                return
+
+    def _train(
+        self, shard: Shard, objective: Objective, progress: Progress, n_units: int, merging: bool
+    ) -> tuple[Problem, Run]:
+        """Geometry, model, and training of so many units."""
         data, pilot = shard.data, shard.pilot
         warm = self.warm_start and hasattr(self, "_parameters")
         last = self._model if warm else None
-        self._model = self._make_model(shard)
-        settings = checks.resolve_settings(self, objective, shard.n_total, self._model.n_units)
         if last is None:
             self._scaling = Scaling(pilot.X, pilot.weight)
-            n_init = checks.resolve_n_init(self, objective, settings, pilot.X)
+        self._model = self._make_model(shard, n_units, merging)
+        settings = checks.resolve_settings(self, objective, shard.n_total, self._model.n_units)
+        if last is None:
+            n_init = checks.resolve_n_init(self, objective, settings, pilot.X, merging)
         else:
             checks.check_same_model(last, self._model)
             n_init = 1
@@ -275,8 +323,42 @@ class GeminiClustering(
         else:
             levels = [problem]
             begin = Run(to_tensor(self._parameters.copy()).to(problem.weight)[None])
-        run = climb(levels, begin, settings, int(seeds[0]), progress, shard.group)
-        self._keep(choose(problem, run), run, problem)
+        if merging:
+            settings = replace(settings, drop=False)
+        return problem, climb(levels, begin, settings, int(seeds[0]), progress, shard.group)
+
+    def _test_points(self, shard: Shard, problem: Problem) -> TestPoints:
+        """Samples between which valleys are looked for."""
+        pilot = shard.pilot
+        rows = test_points(pilot.weight, problem.model.n_units)
+        inputs = Samples(pilot.X, problem.weight.device, self._input, rows)
+        smallest = self.min_cluster_size
+        share = len(rows) / shard.n_total
+        given = pilot.affinity
+
+        def views(n_neighbours: int) -> list[View]:
+            if given is None:
+                return views_of(pilot.X[rows], n_neighbours, np.random.RandomState(0))
+            distances = as_distances(given[np.ix_(rows, rows)], problem.objective)
+            return [view_of_distances(distances, n_neighbours)]
+
+        return TestPoints(inputs, views, None if smallest is None else share * smallest)
+
+    def _join(self, n_clusters: int, problem: Problem) -> None:
+        """Make so many clusters of the units, and set the attributes that follow."""
+        clusters = self.selection_.clusters(n_clusters)
+        parameters = to_tensor(self._parameters[None], problem.weight.device)
+        joined = replace(problem, clusters=clusters)
+        winners, proportions = joined.survey(parameters)
+        if not winners.all():
+            kept = winners[0].nonzero()[:, 0].tolist()
+            clusters = [clusters[k] for k in kept]
+            joined = replace(problem, clusters=clusters)
+            _, proportions = joined.survey(parameters)
+        self._clusters = clusters
+        self.n_clusters_ = self._n_features_out = len(clusters)
+        self.cluster_proportions_ = proportions[0].cpu().numpy()
+        self.objective_value_ = float(joined.value(parameters)[0])
 
     def _levels(
         self, shard: Shard, problem: Problem, objective: Objective, settings: Settings
@@ -295,17 +377,13 @@ class GeminiClustering(
                 levels.append(problem.subset(rows))
         return [*levels, problem]
 
-    def _make_model(self, shard: Shard) -> Perceptron | ModuleModel:
+    def _make_model(self, shard: Shard, n_units: int, merging: bool) -> Perceptron | ModuleModel:
         n_features = shard.data.X.shape[1]
-        checks.check_n_clusters(self, shard.n_given)
-        wanted = int(self.max_clusters if self.n_clusters == "auto" else self.n_clusters)
-        n_units = min(wanted, shard.n_distinct)
-        if self.n_clusters != "auto" and n_units < wanted:
-            warn(
-                f"Only {shard.n_distinct} distinct samples have positive weight: "
-                f"n_clusters={wanted} clusters cannot be found among them.",
-                ConvergenceWarning,
-            )
+        self._input: Scaling | LocalFeatures = self._scaling
+        if self.model == "local" or (self.model == "auto" and merging):
+            pilot = shard.pilot
+            self._input = LocalFeatures(pilot.X, pilot.weight, self._scaling, n_units, 0)
+            return UnitModel(self._input, n_units)
         if callable(self.model):
             return ModuleModel(self.model, n_features, n_units)
         hidden = () if self.model == "linear" else np.ravel(self.hidden_layer_sizes)
@@ -315,23 +393,25 @@ class GeminiClustering(
         self,
         data: Canonical,
         objective: Objective,
-        units: NDArray[Any] | None = None,
+        clusters: list[list[int]] | None = None,
         processes: Processes = ALONE,
     ) -> Problem:
         device = checks.resolve_device(self.device)
         inputs = Samples(data.X, device, self._scaling, data.rows)
         geometry = self._affinity.geometry(data.X, data.weight, data.affinity, inputs, device)
+        if self._input is not self._scaling:
+            inputs = Samples(data.X, device, self._input, data.rows, keep=KEPT_FEATURES)
         mass = sum(processes.gather(data.weight.sum()))
         weight = to_tensor(data.weight / mass, device)
         return Problem(
-            self._model, inputs, weight, geometry, objective, self.alpha, units, processes
+            self._model, inputs, weight, geometry, objective, self.alpha, clusters, processes
         )
 
     def _keep(self, choice: Choice, run: Run, problem: Problem) -> None:
         """Set the attributes that follow from training."""
         curve = run.curves[choice.restart]
         self._parameters = run.parameters[choice.restart].detach().cpu().numpy()
-        self._units = choice.units
+        self._clusters = [[unit] for unit in choice.units.tolist()]
         self._moments: dict[str, dict[str, NDArray[Any]]] = {}
         self.n_clusters_ = len(choice.units)
         self.objective_value_ = choice.value
@@ -388,11 +468,11 @@ class GeminiClustering(
         weight = weight.astype(self._parameters.dtype, copy=False)
         data = canonical(samples, weight, shard=processes.several)
         n_total = sum(processes.gather(len(data)))
-        settings = checks.resolve_settings(self, objective, n_total, len(self._units))
+        settings = checks.resolve_settings(self, objective, n_total, len(self._clusters))
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
         # A module's buffers change in training: on a copy, so that an error leaves all as it was.
         model = copy.deepcopy(self._model)
-        problem = self._problem(data, objective, self._units, processes)
+        problem = self._problem(data, objective, self._clusters, processes)
         problem = replace(problem, model=model)
         rng = check_random_state(self.random_state)
         seed = processes.first(rng.randint(np.iinfo(np.int32).max))
@@ -464,6 +544,45 @@ class GeminiClustering(
         """
         return self.predict_proba(X)
 
+    def cut(
+        self, X: ArrayLike, *, n_clusters: int | None = None, sensitivity: float | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Clusters of X where the tree of units is cut elsewhere; nothing is fitted anew.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            New or old samples.
+        n_clusters : int, default=None
+            How many clusters to leave; at most as many as there are units.
+        sensitivity : float, default=None
+            Instead, which valleys are real: those more significant than 1 / sensitivity.
+
+        Returns
+        -------
+        labels : ndarray of int of shape (n_samples,)
+            Most probable cluster of each sample.
+        proba : ndarray of shape (n_samples, n_clusters)
+            p(y|x).
+        """
+        samples = self._validated(X, reset=False)
+        if not hasattr(self, "selection_"):
+            raise ValueError(
+                "There is no tree to cut: fit with n_clusters='auto' or with n_units > n_clusters."
+            )
+        if (n_clusters is None) == (sensitivity is None):
+            raise ValueError("Give either n_clusters or sensitivity.")
+        if sensitivity is not None:
+            n_clusters = self.selection_.n_clusters(sensitivity)
+        assert n_clusters is not None
+        most = len(self.selection_.leaves)
+        if not 1 <= n_clusters <= most:
+            raise ValueError(f"n_clusters={n_clusters} must lie between 1 and {most}, the units.")
+        clusters = self.selection_.clusters(n_clusters)
+        log_proba = self._of_chunks(samples, lambda log_proba: log_proba, clusters)
+        proba = np.exp(log_proba).astype(working_dtype(samples), copy=False)
+        return proba.argmax(1), proba
+
     def score(
         self,
         X: ArrayLike,
@@ -496,7 +615,7 @@ class GeminiClustering(
         objective = self._affinity.objective
         matrix = check_affinity(affinity, samples, objective)
         data = canonical(samples, checks.check_sample_weight(sample_weight, samples), matrix)
-        problem = self._problem(data, objective, self._units)
+        problem = self._problem(data, objective, self._clusters)
         return float(problem.value(to_tensor(self._parameters[None], problem.weight.device))[0])
 
     @property
@@ -505,7 +624,7 @@ class GeminiClustering(
         check_is_fitted(self)
         inner = self._model.module(to_tensor(self._parameters))
         centre = to_tensor(self._scaling.centre)
-        return ClusterLogits(inner, centre, self._scaling.scale, self._units.tolist())
+        return ClusterLogits(inner, centre, self._scaling.scale, self._clusters)
 
     def _validated(self, X: Any, **settings: Any) -> Any:
         """X as it is, if it is numeric: chunks of it are converted when they are used."""
@@ -519,12 +638,19 @@ class GeminiClustering(
         """The most probable cluster of each row."""
         return self._of_chunks(X, most_probable)
 
-    def _of_chunks(self, X: Any, then: Callable[[Tensor], Tensor]) -> NDArray[Any]:
+    def _of_chunks(
+        self,
+        X: Any,
+        then: Callable[[Tensor], Tensor],
+        clusters: list[list[int]] | None = None,
+    ) -> NDArray[Any]:
         """What `then` makes of log p(y|x) of some rows at a time."""
         device = checks.resolve_device(self.device)
-        inputs = Samples(X, device, self._scaling)
+        inputs = Samples(X, device, self._input)
         parameters = to_tensor(self._parameters[None], device)
-        result = log_probabilities(self._model, parameters, inputs, self._units, then)
+        result = log_probabilities(
+            self._model, parameters, inputs, clusters or self._clusters, then
+        )
         return result[0].cpu().numpy()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from gemclust.chunks import Rows, chunk_size, chunks, map_chunks, sum_chunks
 from gemclust.distributed import ALONE, Processes
 from gemclust.geometry import Geometry
 from gemclust.means import stages
-from gemclust.models import Model, log_softmax
+from gemclust.models import Model, log_probabilities_of
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
 from gemclust.threads import one_thread_if_small
@@ -85,15 +85,15 @@ def log_probabilities(
     model: Model,
     parameters: Tensor,
     inputs: Samples,
-    units: NDArray[Any] | None = None,
+    clusters: Sequence[Sequence[int]] | None = None,
     then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
 ) -> Tensor:
-    """log p(y|x), of shape (n_restarts, n_samples, n_units), or what `then` makes of each chunk."""
+    """log p(y|x), of shape (n_restarts, n_samples, n_clusters), or what `then` makes of a chunk."""
 
     def of_chunk(part: Rows) -> Tensor:
         with torch.no_grad():
             logits = model.logits(parameters, inputs.take(part))
-            return then(log_softmax(logits if units is None else logits[..., units]))
+            return then(log_probabilities_of(logits, clusters))
 
     width = len(parameters) * model.width + inputs.width
     first, *others = chunks(len(inputs), chunk_size(len(inputs), width))

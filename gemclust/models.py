@@ -267,20 +267,73 @@ class ModuleModel:
 
 
 class ClusterLogits(nn.Module):
-    """From rows of X, in their own units, to the logits of the clusters that were kept."""
+    """From rows of X, in their own units, to the logits of the clusters.
+
+    Parameters
+    ----------
+    inner : nn.Module
+        From centred and scaled rows to the logits of all units.
+    centre : tensor of shape (n_features,)
+        Where X is centred.
+    scale : float
+        By which it is divided.
+    clusters : list of list of int
+        The units of each cluster.
+    """
 
     centre: Tensor
 
-    def __init__(self, inner: nn.Module, centre: Tensor, scale: float, units: list[int]) -> None:
+    def __init__(
+        self, inner: nn.Module, centre: Tensor, scale: float, clusters: list[list[int]]
+    ) -> None:
         super().__init__()
         self.inner = inner
         self.register_buffer("centre", centre.clone())
         self.scale = scale
-        self.units = units
+        self.clusters = clusters
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (n_samples, n_clusters)."""
-        return self.inner((x - self.centre) / self.scale)[:, self.units]
+        logits = self.inner((x - self.centre) / self.scale)
+        parts = [logits[:, units].logsumexp(1) for units in self.clusters]
+        return torch.stack(parts, 1)
+
+
+class RadialFeatures(nn.Module):
+    """Nystroem features of an RBF kernel.
+
+    Parameters
+    ----------
+    landmarks : tensor of shape (n_landmarks, n_features)
+        Between which the kernel is exact.
+    gamma : float
+        Of the kernel.
+    projection : tensor of shape (n_landmarks, n_components)
+        From kernel values to features.
+    mean : tensor of shape (n_components,)
+        That of the features.
+    unit : float
+        By which they are divided.
+    """
+
+    landmarks: Tensor
+    projection: Tensor
+    mean: Tensor
+
+    def __init__(
+        self, landmarks: Tensor, gamma: float, projection: Tensor, mean: Tensor, unit: float
+    ) -> None:
+        super().__init__()
+        self.register_buffer("landmarks", landmarks.clone())
+        self.register_buffer("projection", projection.clone())
+        self.register_buffer("mean", mean.clone())
+        self.gamma = gamma
+        self.unit = unit
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of shape (n_samples, n_components)."""
+        kernel = torch.exp(-self.gamma * torch.cdist(x, self.landmarks).square())
+        return (kernel @ self.projection - self.mean) / self.unit
 
 
 def _by_autograd(model: Model, parameters: Tensor, X: Tensor, outer: Tensor) -> Tensor:
@@ -291,6 +344,21 @@ def _by_autograd(model: Model, parameters: Tensor, X: Tensor, outer: Tensor) -> 
 def log_softmax(logits: Tensor) -> Tensor:
     """log p(y|x) from logits of shape (n_restarts, n_samples, n_units), samples last in memory."""
     return logits.transpose(1, 2).log_softmax(1).transpose(1, 2)
+
+
+def log_probabilities_of(logits: Tensor, clusters: Sequence[Sequence[int]] | None) -> Tensor:
+    """log p(y|x) of clusters, which are disjoint unions of units; None: each unit is one.
+
+    Units that are in no cluster do not count.
+    """
+    if clusters is None:
+        return log_softmax(logits)
+    if max(map(len, clusters)) == 1:
+        return log_softmax(logits[..., [units[0] for units in clusters]])
+    kept = [unit for units in clusters for unit in units]
+    log_proba = log_softmax(logits[..., kept]).transpose(1, 2)
+    parts = log_proba.split([len(units) for units in clusters], dim=1)
+    return torch.stack([part.logsumexp(1) for part in parts], 1).transpose(1, 2)
 
 
 def most_probable(log_proba: Tensor) -> Tensor:

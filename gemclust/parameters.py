@@ -11,25 +11,31 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from gemclust.distributed import ALONE, Processes
 from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
+from gemclust.messages import warn
 from gemclust.models import ACTIVATIONS, ModuleModel, Perceptron
 from gemclust.objectives import Objective, get_objective
 from gemclust.samples import to_tensor, working_dtype
+from gemclust.selection import MergeTree
 from gemclust.training import Settings
 
 if TYPE_CHECKING:
     from gemclust.estimator import GeminiClustering
 
-MODELS = ("auto", "mlp", "linear")
+MODELS = ("auto", "local", "mlp", "linear")
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
 SOLVERS = ("auto", "lbfgs", "adam", "sgd")
 FULL_BATCH_SAMPLES = 10_000
 TRANSPORT_SAMPLES = 500
 TRANSPORT_BATCH = 200
 RESTARTS = 10
+UNITS = 100
+UNIT_SAMPLES = 8
+MOST_UNITS = 400
 FIRST_SAMPLES = 2_500
 GROWTH = 8
 TRANSPORT_RESTARTS = 3
@@ -84,10 +90,16 @@ def _either(first: Rule, second: Rule) -> Rule:
 
 _RULES: dict[str, tuple[Rule, str]] = {
     "n_clusters": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
-    "max_clusters": (_integer(1), "an integer of at least 1"),
+    "max_clusters": (_either(_one_of(None), _integer(1)), "None or an integer of at least 1"),
+    "n_units": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
+    "min_cluster_size": (
+        _either(_one_of(None), _number(positive=True)),
+        "None or a positive number",
+    ),
+    "sensitivity": (_number(positive=True), "a positive number"),
     "model": (
         _either(_one_of(*MODELS), callable),
-        "'auto', 'mlp', 'linear', a torch.nn.Module or a function that makes one",
+        "'auto', 'local', 'mlp', 'linear', a torch.nn.Module or a function that makes one",
     ),
     "hidden_layer_sizes": (
         lambda v: all(map(_integer(1), v if isinstance(v, list | tuple | np.ndarray) else [v])),
@@ -124,6 +136,12 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
             f"solver='lbfgs' takes all samples at once; batch_size={estimator.batch_size} needs "
             "solver='adam' or 'sgd'."
         )
+    few = "auto" not in (estimator.n_clusters, estimator.n_units)
+    if few and int(estimator.n_units) < int(estimator.n_clusters):
+        raise ValueError(
+            f"n_units={estimator.n_units} is fewer than n_clusters={estimator.n_clusters}: each "
+            "cluster needs a unit."
+        )
     objective = get_objective(estimator.objective)
     if estimator.solver == "lbfgs" and getattr(objective, "n_pairs", None) is not None:
         raise ValueError(
@@ -133,13 +151,45 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
     return objective
 
 
-def check_n_clusters(estimator: GeminiClustering, n_samples: int) -> None:
-    """An integer number of clusters must not exceed the number of samples."""
-    if estimator.n_clusters != "auto" and n_samples < int(estimator.n_clusters):
+def resolve_n_units(
+    estimator: GeminiClustering, n_given: int, n_samples: int, n_distinct: int
+) -> int:
+    """Number of outputs of the model: at least one for each cluster, at most one for each row."""
+    n_clusters, n_units = estimator.n_clusters, estimator.n_units
+    if n_clusters == "auto":
+        wanted = max(2, min(UNITS, n_samples // UNIT_SAMPLES)) if n_units == "auto" else n_units
+        return min(int(wanted), n_distinct)
+    if n_given < int(n_clusters):
         raise ValueError(
-            f"n_samples={n_samples} should be >= n_clusters={estimator.n_clusters}: each cluster "
-            "needs a sample."
+            f"n_samples={n_given} should be >= n_clusters={n_clusters}: each cluster needs a "
+            "sample."
         )
+    if n_distinct < int(n_clusters):
+        warn(
+            f"Only {n_distinct} distinct samples have positive weight: "
+            f"n_clusters={n_clusters} clusters cannot be found among them.",
+            ConvergenceWarning,
+        )
+    return min(int(n_clusters if n_units == "auto" else n_units), n_distinct)
+
+
+def more_units(
+    estimator: GeminiClustering, n_units: int, found: int, n_samples: int, n_distinct: int
+) -> int:
+    """Units to begin anew with where there were few for the clusters found, or 0."""
+    if estimator.n_clusters != "auto" or estimator.n_units != "auto" or estimator.warm_start:
+        return 0
+    most = min(MOST_UNITS, n_samples // UNIT_SAMPLES, n_distinct)
+    few = n_units >= UNITS and 3 * found > n_units
+    return 2 * n_units if few and 2 * n_units <= most else 0
+
+
+def resolve_number(estimator: GeminiClustering, tree: MergeTree) -> int:
+    """Where to cut the tree of units."""
+    if estimator.n_clusters != "auto":
+        return int(estimator.n_clusters)
+    found = tree.n_clusters(float(estimator.sensitivity))
+    return found if estimator.max_clusters is None else min(found, int(estimator.max_clusters))
 
 
 def check_sample_weight(sample_weight: Any, X: Any, processes: Processes = ALONE) -> NDArray[Any]:
@@ -253,7 +303,7 @@ def check_same_everywhere(
 
 
 def resolve_n_init(
-    estimator: GeminiClustering, objective: Objective, settings: Settings, X: Any
+    estimator: GeminiClustering, objective: Objective, settings: Settings, X: Any, merging: bool
 ) -> int:
     """The number of restarts; a user's module is tried on two samples first."""
     model = estimator._model
@@ -277,7 +327,7 @@ def resolve_n_init(
         return 1
     if estimator.n_init != "auto":
         return int(estimator.n_init)
-    if settings.solver != "lbfgs":
+    if settings.solver != "lbfgs" or merging:
         return 1
     return RESTARTS if objective.n_stages else TRANSPORT_RESTARTS
 

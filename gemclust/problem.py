@@ -17,7 +17,7 @@ from gemclust.distributed import ALONE, Processes, split
 from gemclust.evaluation import gemini
 from gemclust.geometry import Geometry
 from gemclust.means import OfBatch, RunningMeans, adjoint, project, stages
-from gemclust.models import Model, log_softmax, most_probable
+from gemclust.models import Model, log_probabilities_of, log_softmax, most_probable
 from gemclust.objectives import Batch, Objective
 from gemclust.samples import Samples
 from gemclust.threads import one_thread_if_small
@@ -52,8 +52,8 @@ class Problem:
         The GEMINI.
     alpha : float
         Weight of the L2 penalty.
-    units : ndarray of int, optional
-        The outputs of the model that count; all by default.
+    clusters : sequence of sequence of int, optional
+        The units, outputs of the model, of each cluster; each is one by default.
     processes : Processes
         Those that hold a shard of the samples each.
     memory : dict
@@ -66,7 +66,7 @@ class Problem:
     geometry: Geometry
     objective: Objective
     alpha: float = 0.0
-    units: NDArray[Any] | None = None
+    clusters: Sequence[Sequence[int]] | None = None
     processes: Processes = ALONE
     memory: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
     sizes: list[int] = field(init=False)
@@ -137,7 +137,7 @@ class Problem:
     def log_proba(self, parameters: Tensor, rows: Rows = None, training: bool = False) -> Tensor:
         """log p(y|x) of the given samples, of shape (n_restarts, n_samples, n_units)."""
         logits = self.model.logits(parameters, self.inputs.take(rows), training)
-        return log_softmax(logits if self.units is None else logits[..., self.units])
+        return log_probabilities_of(logits, self.clusters)
 
     def _as_batch(
         self, log_proba: Tensor, rows: Rows, mass: float | Tensor, visit: dict[str, Any]
@@ -176,7 +176,7 @@ class Problem:
         repeat_chance = self.model.chance()
         constant = leaf.detach()
         n_samples = len(self.inputs if rows is None else self._own(rows))
-        keep = len(leaf) * n_samples * self.model.n_units <= KEPT_LOG_PROBA
+        keep = self._can_pull_back and len(leaf) * n_samples * self.model.n_units <= KEPT_LOG_PROBA
         kept: dict[int, Tensor] = {}
 
         def sweep(function: OfBatch) -> list[Tensor]:
@@ -225,19 +225,27 @@ class Problem:
         outers = outer.split([part.shape[1] for part in log_probas], dim=1)
 
         def gradient(i: int) -> tuple[Tensor, ...]:
-            return (self._pull_back(constant, parts[i], log_probas[i], outers[i]),)
+            if self._can_pull_back:
+                return (self._pull_back(constant, parts[i], log_probas[i], outers[i]),)
+            log_proba = self.log_proba(leaf, parts[i], training=True)
+            return torch.autograd.grad(log_proba, leaf, outers[i])
 
         repeat_chance()
         return self._with_gradient(value, leaf, gradient, len(parts))
+
+    @property
+    def _can_pull_back(self) -> bool:
+        """Whether the gradient with respect to the logits follows from log p: one unit each."""
+        return self.clusters is None or max(map(len, self.clusters)) == 1
 
     def _pull_back(
         self, parameters: Tensor, rows: Rows, log_proba: Tensor, outer: Tensor
     ) -> Tensor:
         """Gradient with respect to the parameters, given that to log p of these samples."""
         outer = outer - log_proba.exp() * outer.sum(-1, keepdim=True)
-        if self.units is not None:
+        if self.clusters is not None:
             all_units = outer.new_zeros(*outer.shape[:2], self.model.n_units)
-            all_units[..., self.units] = outer
+            all_units[..., [units[0] for units in self.clusters]] = outer
             outer = all_units
         return self.model.pull_back(parameters, self.inputs.take(rows), outer)
 

@@ -1,15 +1,29 @@
-"""What training is worth: the best restart, and the clusters of it that are used."""
+"""What training is worth: the best restart, its units that are used, and the clusters they form."""
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from gemclust.evaluation import log_probabilities
+from gemclust.models import most_probable
 from gemclust.problem import Problem
+from gemclust.samples import Samples
 from gemclust.training import Run
+from gemclust.valleys import SCALES, Valleys, View, merge
+
+POINTS_PER_UNIT = 100
+"""Valleys are looked for between so many points for each unit."""
+
+LEAST_POINTS = 6
+"""Of fewer, nothing can be said about valleys between them."""
 
 
 @dataclass(frozen=True)
@@ -34,26 +48,236 @@ class Choice:
     value: float
 
 
-def choose(problem: Problem, run: Run) -> Choice:
+def choose(problem: Problem, run: Run, among: Sequence[int] | None = None) -> Choice:
     """Keep of each restart the units that win a sample, and the restart that is best with them.
 
-    The best is that of the largest penalised objective.
+    The best of the given ones, or of all, is that of the largest penalised objective.
     """
     winners, proportions = problem.survey(run.parameters)
     values = problem.value(run.parameters)
     for r in (~winners.all(1)).nonzero()[:, 0].tolist():
         units = winners[r].nonzero()[:, 0].cpu().numpy()
-        fewer = replace(problem, units=units)
+        fewer = replace(problem, clusters=[[unit] for unit in units])
         values[r] = fewer.value(run.parameters[r : r + 1])[0]
     penalised = values
     if problem.alpha:
         penalty = problem.model.penalty(run.parameters).cpu().numpy()
         penalised = values - problem.unit * problem.alpha * penalty
+    if among is not None:
+        penalised = np.where(np.isin(np.arange(len(values)), among), penalised, np.nan)
     best = int(np.nanargmax(penalised))
     units = winners[best].nonzero()[:, 0].cpu().numpy()
     if len(units) < problem.model.n_units:
-        fewer = replace(problem, units=units)
+        fewer = replace(problem, clusters=[[unit] for unit in units])
         _, proportions = fewer.survey(run.parameters[best : best + 1])
     else:
         proportions = proportions[best : best + 1]
     return Choice(best, units, proportions[0].cpu().numpy(), float(values[best]))
+
+
+@dataclass(frozen=True)
+class MergeTree:
+    """Units joined step by step, the least real valley first.
+
+    Parameters
+    ----------
+    pairs : ndarray of int of shape (n_units - 1, 2)
+        At each step, the group of the second unit joins that of the first.
+    heights : ndarray of shape (n_units - 1,)
+        Significance of the valley between them, or the highest below it in the tree. Inside one
+        cluster it stays below 1.
+    """
+
+    pairs: NDArray[Any]
+    heights: NDArray[Any]
+
+    @property
+    def order(self) -> NDArray[Any]:
+        """Steps by height; none comes before those below it."""
+        return np.argsort(self.heights, kind="stable")
+
+    def n_clusters(self, sensitivity: float = 1.0) -> int:
+        """Groups that are left when all valleys below 1 / sensitivity are closed."""
+        return 1 + int((self.heights >= 1 / sensitivity).sum())
+
+    def cut(self, n_clusters: int) -> NDArray[Any]:
+        """The group of each unit, numbered from 0, when so many are left."""
+        group = np.arange(len(self.pairs) + 1)
+        for a, b in self.pairs[self.order[: max(0, len(group) - n_clusters)]]:
+            group[group == group[b]] = group[a]
+        return np.unique(group, return_inverse=True)[1]
+
+    def linkage(self, sizes: NDArray[Any]) -> NDArray[Any]:
+        """The steps as SciPy's linkage matrix: both groups, the height, and their size.
+
+        Parameters
+        ----------
+        sizes : ndarray of shape (n_units,)
+            How many samples each unit has.
+        """
+        n_units = len(self.pairs) + 1
+        name, size = np.arange(n_units), np.asarray(sizes, dtype=float).copy()
+        group = np.arange(n_units)
+        rows = np.zeros((n_units - 1, 4))
+        for step, (a, b) in enumerate(self.pairs[self.order]):
+            a, b = group[a], group[b]
+            size[a] += size[b]
+            rows[step] = *sorted((name[a], name[b])), self.heights[self.order[step]], size[a]
+            name[a] = n_units + step
+            group[group == b] = a
+        return rows
+
+
+class Selection:
+    """How units form clusters, and why.
+
+    Parameters
+    ----------
+    tree : MergeTree
+        Of the leaves.
+    leaves : list of list of int
+        The units of the model in each leaf.
+    sizes : ndarray of shape (n_leaves,)
+        Test points of each leaf.
+
+    Attributes
+    ----------
+    valleys : ndarray of shape (n_clusters, n_clusters)
+        How real the valley between each two clusters is: 1 and more, and they are two. NaN on the
+        diagonal.
+    counts : dict of int to int
+        How many restarts found each number of clusters.
+    """
+
+    valleys: NDArray[Any]
+    counts: dict[int, int]
+
+    def __init__(self, tree: MergeTree, leaves: list[list[int]], sizes: NDArray[Any]) -> None:
+        self.tree = tree
+        self.leaves = leaves
+        self.sizes = sizes
+
+    @property
+    def heights(self) -> NDArray[Any]:
+        """Significance of the valleys in the tree, the highest first: above 1 they are real."""
+        return np.sort(self.tree.heights)[::-1]
+
+    @property
+    def linkage(self) -> NDArray[Any]:
+        """The tree as SciPy's linkage matrix; sizes are those among the test points."""
+        return self.tree.linkage(self.sizes)
+
+    def n_clusters(self, sensitivity: float = 1.0) -> int:
+        """The number that another sensitivity would give."""
+        return self.tree.n_clusters(sensitivity)
+
+    def clusters(self, n_clusters: int) -> list[list[int]]:
+        """The units of each cluster where the tree is cut into so many."""
+        group = self.tree.cut(n_clusters)
+        return [
+            [unit for leaf in np.flatnonzero(group == g) for unit in self.leaves[leaf]]
+            for g in range(group.max() + 1)
+        ]
+
+
+class TestPoints:
+    """Samples between which valleys are looked for.
+
+    Parameters
+    ----------
+    inputs : Samples
+        They, as the model sees them.
+    views : callable
+        From a number of neighbours to the views of them.
+    smallest : float or None
+        How many make a cluster. None: 1 %, at least 4 and at most 20.
+    """
+
+    __test__ = False  # for pytest
+
+    def __init__(
+        self, inputs: Samples, views: Callable[[int], list[View]], smallest: float | None
+    ) -> None:
+        self.inputs = inputs
+        self.smallest = smallest or max(4, min(0.01 * len(inputs), 20))
+        n_neighbours = min(len(inputs) - 1, int(max(SCALES)) + 1)
+        # Of fewer points nothing can be said.
+        self.views = views(n_neighbours) if len(inputs) >= LEAST_POINTS else None
+
+    def valleys(self, labels: NDArray[Any]) -> Valleys | None:
+        """What lies between these groups of them."""
+        return None if self.views is None else Valleys(self.views, labels, self.smallest)
+
+
+def select(
+    problem: Problem, run: Run, points: TestPoints, number: Callable[[MergeTree], int]
+) -> tuple[Choice, Selection]:
+    """Join the units of each restart; the best of those that find the most frequent number.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was trained.
+    run : Run
+        All restarts.
+    points : TestPoints
+        Where valleys are looked for.
+    number : callable
+        From a tree to the number of clusters at which it is cut.
+    """
+    restarts = [r for r, finite in enumerate(run.parameters.isfinite().all(1).tolist()) if finite]
+    grown = {r: _grow(problem, run.parameters[r : r + 1], points) for r in restarts}
+    found = {r: number(selection.tree) for r, (selection, _) in grown.items()}
+    counts = Counter(found.values())
+    most = max(counts.values())
+    choice = choose(problem, run, [r for r in restarts if counts[found[r]] == most])
+    selection, valleys = grown[choice.restart]
+    selection.counts = dict(sorted(counts.items()))
+    selection.valleys = _between(valleys, selection.tree, found[choice.restart])
+    return choice, selection
+
+
+def _grow(
+    problem: Problem, parameters: Tensor, points: TestPoints
+) -> tuple[Selection, Valleys | None]:
+    log_proba = log_probabilities(problem.model, parameters, points.inputs)[0]
+    seen, labels, sizes = np.unique(
+        most_probable(log_proba).cpu().numpy(), return_inverse=True, return_counts=True
+    )
+    # A unit that wins no point goes with that of the point where it is most probable.
+    leaf = labels[log_proba.max(0).indices.cpu().numpy()]
+    leaf[seen] = np.arange(len(seen))
+    leaves = [np.flatnonzero(leaf == place).tolist() for place in range(len(seen))]
+    valleys = points.valleys(labels)
+    if valleys is None or len(seen) == 1:
+        pairs = np.stack([np.zeros(len(seen) - 1, dtype=int), np.arange(1, len(seen))], 1)
+        return Selection(MergeTree(pairs, np.zeros(len(pairs))), leaves, sizes), None
+    return Selection(MergeTree(*merge(copy.deepcopy(valleys))), leaves, sizes), valleys
+
+
+def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArray[Any]:
+    """The significance of the valley between each two clusters."""
+    group = tree.cut(n_clusters)
+    matrix = np.full((group.max() + 1, group.max() + 1), np.nan)
+    if valleys is None:
+        return matrix
+    for a, b in tree.pairs[tree.order[: max(0, len(group) - n_clusters)]]:
+        valleys.join(a, b)
+    alive = np.flatnonzero(valleys.alive)
+    found = np.array([valleys.significance(i)[alive] for i in alive.tolist()])
+    found = np.minimum(found, found.T)
+    np.fill_diagonal(found, np.nan)
+    matrix[np.ix_(group[alive], group[alive])] = found
+    return matrix
+
+
+def test_points(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
+    """Numbers of the samples to look for valleys between, in proportion to their weights.
+
+    Weights that are whole numbers say how often a sample stands.
+    """
+    total = weight.sum(dtype=np.float64)
+    whole = bool((weight == np.round(weight)).all())
+    n_points = min(POINTS_PER_UNIT * max(n_units, 20), int(total) if whole else len(weight))
+    places = (np.arange(n_points) + 0.5) / n_points * total
+    return np.searchsorted(np.cumsum(weight, dtype=np.float64), places)

@@ -17,6 +17,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
+from gemclust.objectives import Objective
+
 Array = NDArray[Any]
 
 SCALES = np.array([3, 5, 8, 13, 21, 34, 54, 86, 140])
@@ -104,6 +106,14 @@ def view_of_distances(distances: Array, n_neighbours: int) -> View:
     return View(np.take_along_axis(distances, order, 1), order, np.inf)
 
 
+def as_distances(matrix: Array, objective: Objective) -> Array:
+    """Distances between samples from the user's matrix, which may be a kernel."""
+    if objective.affinity == "distance":
+        return matrix
+    squares = matrix.diagonal()[:, None] + matrix.diagonal() - 2 * matrix
+    return np.sqrt(np.maximum(squares, 0))
+
+
 def _view_of_points(points: Array, n_neighbours: int) -> View:
     index = NearestNeighbors(n_neighbors=min(len(points), n_neighbours + 1)).fit(points)
     distances, neighbours = index.kneighbors(points)
@@ -127,13 +137,13 @@ def _spread(X: Array, rng: np.random.RandomState) -> Array:
 
 
 class Valleys:
-    """What lies between groups of points, joined group by group.
+    r"""What lies between groups of points, joined group by group.
 
     With :math:`r_k(i)` the distance of point i to its k-th neighbour and d the dimension of the
-    data around it, :math:`-d \\ln r_k` is a log density. A group has its peak, two groups have a
+    data around it, :math:`-d \ln r_k` is a log density. A group has its peak, two groups have a
     saddle: the highest of the lowest densities along an edge between them. The depth of the valley
     is :math:`z_k = d \\sqrt{k / 2}` times the difference of saddle and lower peak (of
-    :math:`-\\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in
+    :math:`-\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in
     one cluster, and averaged over the two scales and views in which it is deepest. Gaps count a
     little more the wider they are: times the eighth root of the rank of the nearest neighbour
     across.
@@ -155,7 +165,7 @@ class Valleys:
         n_groups = len(self.size)
         self.alive = np.ones(n_groups, dtype=bool)
         most = min(view.distances.shape[1] for view in views)
-        scales = SCALES[(SCALES <= max(8, self.n_points / 8)) & (SCALES < most)]
+        scales = SCALES[(max(8, self.n_points / 8) >= SCALES) & (most > SCALES)]
         parts = [_evidence(view, labels, n_groups, scales) for view in views]
         self.scale = np.tile(scales, len(views))[:, None]
         self.view = np.repeat(np.arange(len(views)), len(scales))
