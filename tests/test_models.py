@@ -8,8 +8,15 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 
 from gemclust import GeminiClustering
-from gemclust.models import ACTIVATIONS, ClusterLogits, ModuleModel, Perceptron
-from gemclust.samples import Samples
+from gemclust.models import (
+    ACTIVATIONS,
+    ClusterLogits,
+    ModuleModel,
+    Perceptron,
+    log_probabilities_of,
+)
+from gemclust.samples import Samples, Scaling
+from gemclust.units import LocalFeatures, UnitModel
 
 HIDDEN = [(), (5,), (7, 4)]
 every_shape = pytest.mark.parametrize("hidden", HIDDEN, ids=str)
@@ -367,8 +374,40 @@ def test_cluster_logits_centre_scale_and_choose():
     inner = nn.Linear(3, 4).double()
     centre = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
     X = make_input()
-    logits = ClusterLogits(inner, centre, 2.5, [3, 1])(X)
+    logits = ClusterLogits(inner, centre, 2.5, [[3], [1]])(X)
     torch.testing.assert_close(logits, inner((X - centre) / 2.5)[:, [3, 1]])
+
+
+def test_probability_of_a_cluster_is_the_sum_of_those_of_its_units():
+    inner, X = nn.Linear(3, 5).double(), make_input()
+    clusters = [[3, 0], [4], [1]]
+    logits = ClusterLogits(inner, torch.zeros(3, dtype=torch.float64), 1.0, clusters)(X)
+    # The third unit is in none and does not count.
+    proba = inner(X)[:, [3, 0, 4, 1]].softmax(1)
+    expected = torch.stack([proba[:, 0] + proba[:, 1], proba[:, 2], proba[:, 3]], 1)
+    torch.testing.assert_close(logits.softmax(1), expected)
+    log_proba = log_probabilities_of(inner(X)[None], clusters)
+    torch.testing.assert_close(log_proba[0].exp(), expected)
+
+
+def test_probability_of_a_cluster_neither_over_nor_underflows():
+    logits = torch.tensor([[[800.0, 799.0, -800.0, -801.0]]], dtype=torch.float64)
+    log_proba = log_probabilities_of(logits.requires_grad_(), [[0, 1], [2, 3]])
+    lost = np.log1p(np.exp(-1))
+    np.testing.assert_allclose(log_proba[0, 0].detach(), [0, -1600 + lost - lost], atol=1e-12)
+    (gradient,) = torch.autograd.grad(log_proba.sum(), logits)
+    assert gradient.isfinite().all()
+
+
+def test_radial_features_are_those_that_the_model_is_fitted_with():
+    X = make_input(60).numpy()
+    features = LocalFeatures(X, np.ones(60), Scaling(X, np.ones(60)), 7, 0)
+    scaled = torch.from_numpy(features.scaling(X))
+    torch.testing.assert_close(features.module()(scaled), torch.from_numpy(features(X)))
+    model = UnitModel(features, 7)
+    parameters = model.initialise([0], torch.float64)
+    logits = model.logits(parameters, torch.from_numpy(features(X)))
+    torch.testing.assert_close(model.module(parameters[0])(scaled), logits[0])
 
 
 def test_frozen_parameters_stay():

@@ -45,7 +45,11 @@ MODELS = {
 }
 
 
-def make_problem(objective, model="mlp", X=None, units=None, alpha=0.0, dtype=np.float64):
+# None: each unit is a cluster. The last but one leaves a unit out.
+CLUSTERS = [None, [[0], [2]], [[2, 0], [3]], [[1], [3, 0, 2]]]
+
+
+def make_problem(objective, model="mlp", X=None, clusters=None, alpha=0.0, dtype=np.float64):
     """Overlapping blobs with weights."""
     if X is None:
         X, _ = make_blobs(N_SAMPLES, centers=3, cluster_std=2, random_state=0)
@@ -58,7 +62,7 @@ def make_problem(objective, model="mlp", X=None, units=None, alpha=0.0, dtype=np
     affinity = Affinity(objective, X, weight, scaling=scaling)
     geometry = affinity.geometry(X, weight, inputs=inputs)
     mass = torch.as_tensor(weight / weight.sum())
-    return Problem(MODELS[model](), inputs, mass, geometry, objective, alpha, units)
+    return Problem(MODELS[model](), inputs, mass, geometry, objective, alpha, clusters)
 
 
 def starts(problem, n_restarts):
@@ -101,8 +105,11 @@ def assert_equal(actual, expected, rtol=1e-12):
 @every_objective
 @pytest.mark.parametrize("model", ["linear", "mlp"])
 @pytest.mark.parametrize(("size", "n_restarts"), [(7, 3), (N_SAMPLES - 1, 1), (1, 1)])
-def test_gradient_in_chunks_is_that_of_the_whole(in_chunks, objective, model, size, n_restarts):
-    problem = make_problem(objective, model, alpha=0.03)
+@pytest.mark.parametrize("clusters", [None, CLUSTERS[2]], ids=str)
+def test_gradient_in_chunks_is_that_of_the_whole(
+    in_chunks, objective, model, clusters, size, n_restarts
+):
+    problem = make_problem(objective, model, clusters=clusters, alpha=0.03)
     parameters = starts(problem, n_restarts)
     expected = whole(problem, parameters)
     assert (expected[1].norm(dim=1) > 1e-3).all()
@@ -112,9 +119,11 @@ def test_gradient_in_chunks_is_that_of_the_whole(in_chunks, objective, model, si
 
 @every_objective
 @pytest.mark.parametrize("model", ["linear", "mlp", "dropout"])
-@pytest.mark.parametrize("units", [None, np.array([0, 2])])
-def test_gradient_does_not_depend_on_what_is_kept(in_chunks, monkeypatch, objective, model, units):
-    problem = make_problem(objective, model, units=units)
+@pytest.mark.parametrize("clusters", CLUSTERS, ids=str)
+def test_gradient_does_not_depend_on_what_is_kept(
+    in_chunks, monkeypatch, objective, model, clusters
+):
+    problem = make_problem(objective, model, clusters=clusters)
     parameters = starts(problem, 2)
     in_chunks(problem, 2, 7)
     expected = loss_and_gradient(problem, parameters)
@@ -142,9 +151,28 @@ def test_chunks_on_several_threads_are_those_on_one(in_chunks, objective, model)
 
 
 @every_objective
+@pytest.mark.parametrize("clusters", CLUSTERS[2:], ids=str)
+@pytest.mark.parametrize("size", [N_SAMPLES, 11], ids=["whole", "chunks"])
+def test_gradient_with_clusters_of_several_units_is_that_of_finite_differences(
+    in_chunks, objective, clusters, size
+):
+    problem = make_problem(objective, clusters=clusters, alpha=0.03)
+    parameters = starts(problem, 2)
+    if size < N_SAMPLES:
+        in_chunks(problem, 2, size)
+    _, gradient = loss_and_gradient(problem, parameters)
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.randn(parameters.shape, dtype=torch.float64, generator=generator)
+    up, down = (whole(problem, parameters + s * direction)[0] for s in (1e-6, -1e-6))
+    slope = (gradient * direction).sum(1)
+    torch.testing.assert_close((up - down) / 2e-6, slope, rtol=1e-5, atol=1e-8)
+
+
+@every_objective
 @pytest.mark.parametrize("size", [9, 10])
-def test_gradient_of_a_mini_batch_in_chunks(in_chunks, objective, size):
-    problem = make_problem(objective, units=np.array([3, 0, 1]))
+@pytest.mark.parametrize("clusters", [[[3], [0], [1]], [[3, 1], [0]]], ids=str)
+def test_gradient_of_a_mini_batch_in_chunks(in_chunks, objective, clusters, size):
+    problem = make_problem(objective, clusters=clusters)
     rows = np.sort(np.random.default_rng(1).permutation(N_SAMPLES)[:30])
     parameters = starts(problem, 2)
     expected = whole(problem, parameters, rows)
@@ -176,12 +204,13 @@ def test_chunks_of_sparse_and_of_float32_samples(in_chunks, objective, container
 
 
 @pytest.mark.parametrize("mode", ["ova", "ovo"])
-def test_exact_transport_with_the_model_in_chunks(in_chunks, mode):
-    problem = make_problem(f"wasserstein_{mode}", alpha=0.01)
+@pytest.mark.parametrize("clusters", CLUSTERS, ids=str)
+def test_exact_transport_with_the_model_in_chunks(in_chunks, mode, clusters):
+    problem = make_problem(f"wasserstein_{mode}", clusters=clusters, alpha=0.01)
     parameters = starts(problem, 2)
     expected = whole(problem, parameters)
     in_chunks(problem, 2, 8)
-    fresh = make_problem(f"wasserstein_{mode}", alpha=0.01)
+    fresh = make_problem(f"wasserstein_{mode}", clusters=clusters, alpha=0.01)
     assert_equal(loss_and_gradient(fresh, parameters), expected, 1e-9)
 
 
@@ -205,9 +234,10 @@ def test_every_visit_of_a_chunk_draws_the_same_dropout(in_chunks, objective, n_r
 
 
 @pytest.mark.parametrize("objective", ["tv_ova", "tv_ovo"])
-def test_gradient_in_chunks_is_that_of_finite_differences(in_chunks, objective):
+@pytest.mark.parametrize("clusters", [None, [[2, 0], [3], [1]]], ids=str)
+def test_gradient_in_chunks_is_that_of_finite_differences(in_chunks, objective, clusters):
     # The proportions of the first stage move with the parameters, in which the second is taken.
-    problem = make_problem(objective, "linear")
+    problem = make_problem(objective, "linear", clusters=clusters)
     parameters = starts(problem, 1)
     in_chunks(problem, 1, 11)
     _, gradient = loss_and_gradient(problem, parameters)
@@ -231,11 +261,12 @@ def adjoint_without_the_earlier_stages(objective, means, sweep, processes):
 
 
 @every_objective
-def test_value_in_chunks_is_that_of_the_whole(in_chunks, objective):
-    problem = make_problem(objective, units=np.array([0, 2]))
+@pytest.mark.parametrize("clusters", CLUSTERS[1:], ids=str)
+def test_value_in_chunks_is_that_of_the_whole(in_chunks, objective, clusters):
+    problem = make_problem(objective, clusters=clusters)
     parameters = starts(problem, 2)
     value, (winners, proportions) = problem.value(parameters), problem.survey(parameters)
-    log_proba = log_probabilities(problem.model, parameters, problem.inputs, problem.units)
+    log_proba = log_probabilities(problem.model, parameters, problem.inputs, clusters)
     in_chunks(problem, 2, 8)
     np.testing.assert_allclose(problem.value(parameters), value, rtol=1e-12)
     again = evaluate(problem.objective, log_proba, problem.weight, problem.geometry)

@@ -34,7 +34,8 @@ def linear(*weights_then_biases):
 def proba_of(problem, run, choice):
     """p(y|x) of the restart and the units that were kept."""
     best = run.parameters[choice.restart : choice.restart + 1]
-    return log_probabilities(problem.model, best, problem.inputs, choice.units)[0].exp().numpy()
+    clusters = [[unit] for unit in choice.units]
+    return log_probabilities(problem.model, best, problem.inputs, clusters)[0].exp().numpy()
 
 
 def with_double_weight(problem):

@@ -133,7 +133,7 @@ def test_loss_sees_only_the_units_that_count():
     logits = problem.model.logits(start, problem.inputs.take())[..., [2, 0]]
     batch = Batch(logits.log_softmax(-1), problem.weight, **problem.geometry.take())
     expected = -problem.objective.evaluate(batch)
-    np.testing.assert_allclose(losses_of(replace(problem, units=np.array([2, 0])), start), expected)
+    np.testing.assert_allclose(losses_of(replace(problem, clusters=[[2], [0]]), start), expected)
 
 
 def test_imitation_ends_near_its_target():
