@@ -271,13 +271,17 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     return matrix
 
 
+def n_standing(weight: NDArray[Any]) -> int:
+    """For how many samples those of these weights stand, which may say how often each does."""
+    whole = bool((weight == np.round(weight)).all())
+    return int(weight.sum(dtype=np.float64)) if whole else len(weight)
+
+
 def test_points(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
     """Numbers of the samples to look for valleys between, in proportion to their weights.
 
     Weights that are whole numbers say how often a sample stands.
     """
-    total = weight.sum(dtype=np.float64)
-    whole = bool((weight == np.round(weight)).all())
-    n_points = min(POINTS_PER_UNIT * max(n_units, 20), int(total) if whole else len(weight))
-    places = (np.arange(n_points) + 0.5) / n_points * total
+    n_points = min(POINTS_PER_UNIT * max(n_units, 20), n_standing(weight))
+    places = (np.arange(n_points) + 0.5) / n_points * weight.sum(dtype=np.float64)
     return np.searchsorted(np.cumsum(weight, dtype=np.float64), places)

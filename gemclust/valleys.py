@@ -142,7 +142,7 @@ class Valleys:
     With :math:`r_k(i)` the distance of point i to its k-th neighbour and d the dimension of the
     data around it, :math:`-d \ln r_k` is a log density. A group has its peak, two groups have a
     saddle: the highest of the lowest densities along an edge between them. The depth of the valley
-    is :math:`z_k = d \\sqrt{k / 2}` times the difference of saddle and lower peak (of
+    is :math:`z_k = d \sqrt{k / 2}` times the difference of saddle and lower peak (of
     :math:`-\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in
     one cluster, and averaged over the two scales and views in which it is deepest. Gaps count a
     little more the wider they are: times the eighth root of the rank of the nearest neighbour
