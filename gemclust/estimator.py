@@ -353,6 +353,7 @@ class GeminiClustering(
         if not winners.all():
             kept = winners[0].nonzero()[:, 0].tolist()
             clusters = [clusters[k] for k in kept]
+            self.selection_.valleys = self.selection_.valleys[np.ix_(kept, kept)]
             joined = replace(problem, clusters=clusters)
             _, proportions = joined.survey(parameters)
         self._clusters = clusters

@@ -101,22 +101,18 @@ class MergeTree:
         return 1 + int((self.heights >= 1 / sensitivity).sum())
 
     def cut(self, n_clusters: int) -> NDArray[Any]:
-        """The group of each unit, numbered from 0, when so many are left."""
+        """The group of each unit, numbered by their first units, when so many are left."""
         group = np.arange(len(self.pairs) + 1)
         for a, b in self.pairs[self.order[: max(0, len(group) - n_clusters)]]:
-            group[group == group[b]] = group[a]
+            a, b = sorted((group[a], group[b]))
+            group[group == b] = a
         return np.unique(group, return_inverse=True)[1]
 
-    def linkage(self, sizes: NDArray[Any]) -> NDArray[Any]:
-        """The steps as SciPy's linkage matrix: both groups, the height, and their size.
-
-        Parameters
-        ----------
-        sizes : ndarray of shape (n_units,)
-            How many samples each unit has.
-        """
+    @property
+    def linkage(self) -> NDArray[Any]:
+        """The steps as SciPy's linkage matrix: both groups, the height, and how many units."""
         n_units = len(self.pairs) + 1
-        name, size = np.arange(n_units), np.asarray(sizes, dtype=float).copy()
+        name, size = np.arange(n_units), np.ones(n_units)
         group = np.arange(n_units)
         rows = np.zeros((n_units - 1, 4))
         for step, (a, b) in enumerate(self.pairs[self.order]):
@@ -164,8 +160,8 @@ class Selection:
 
     @property
     def linkage(self) -> NDArray[Any]:
-        """The tree as SciPy's linkage matrix; sizes are those among the test points."""
-        return self.tree.linkage(self.sizes)
+        """The tree as SciPy's linkage matrix, of the leaves."""
+        return self.tree.linkage
 
     def n_clusters(self, sensitivity: float = 1.0) -> int:
         """The number that another sensitivity would give."""
@@ -273,8 +269,9 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
 
 def n_standing(weight: NDArray[Any]) -> int:
     """For how many samples those of these weights stand, which may say how often each does."""
-    whole = bool((weight == np.round(weight)).all())
-    return int(weight.sum(dtype=np.float64)) if whole else len(weight)
+    total = weight.sum(dtype=np.float64)
+    whole = total < 2**53 and bool((weight == np.round(weight)).all())
+    return int(total) if whole else len(weight)
 
 
 def test_points(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
@@ -282,6 +279,10 @@ def test_points(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
 
     Weights that are whole numbers say how often a sample stands.
     """
-    n_points = min(POINTS_PER_UNIT * max(n_units, 20), n_standing(weight))
+    n_points = n_standing(weight)
+    if n_points > len(weight):
+        # What stands equally often may as well stand once.
+        n_points //= int(np.gcd.reduce(weight.astype(np.int64)))
+    n_points = min(POINTS_PER_UNIT * max(n_units, 20), n_points)
     places = (np.arange(n_points) + 0.5) / n_points * weight.sum(dtype=np.float64)
     return np.searchsorted(np.cumsum(weight, dtype=np.float64), places)
