@@ -22,6 +22,10 @@ from gemclust.valleys import SCALES, Valleys, View, merge
 POINTS_PER_UNIT = 100
 """Valleys are looked for between so many points for each unit."""
 
+REPEATS = 2
+"""Samples stand at most so often on average among these points, whatever their weights: points that
+coincide many times are peaks of their own."""
+
 LEAST_POINTS = 6
 """Of fewer, nothing can be said about valleys between them."""
 
@@ -283,6 +287,6 @@ def test_points(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
     if n_points > len(weight):
         # What stands equally often may as well stand once.
         n_points //= int(np.gcd.reduce(weight.astype(np.int64)))
-    n_points = min(POINTS_PER_UNIT * max(n_units, 20), n_points)
+    n_points = min(POINTS_PER_UNIT * max(n_units, 20), n_points, REPEATS * len(weight))
     places = (np.arange(n_points) + 0.5) / n_points * weight.sum(dtype=np.float64)
     return np.searchsorted(np.cumsum(weight, dtype=np.float64), places)

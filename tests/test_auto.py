@@ -240,6 +240,14 @@ def test_weights_in_any_unit(fitted, factor):
     np.testing.assert_array_equal(model.labels_, fitted.labels_)
 
 
+@pytest.mark.parametrize("most", [3, 30, 10_000])
+def test_large_weights_make_no_clusters_of_single_samples(most):
+    for weight in (np.random.RandomState(0).randint(1, most, 150), np.geomspace(0.1, most, 150)):
+        model = make().fit(X, sample_weight=weight)
+        assert model.n_clusters_ == 3
+        assert adjusted_rand_score(TRUTH, model.labels_) == 1
+
+
 def test_weights_without_which_there_are_fewer(fitted):
     model = make().fit(X, sample_weight=TRUTH > 0)
     assert model.n_clusters_ == 2

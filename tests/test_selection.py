@@ -232,6 +232,8 @@ def test_test_points_are_few_and_spread_by_weight():
     repeated = draw_test_points(np.array([2.0, 1.0, 3.0]), 5)
     np.testing.assert_array_equal(repeated, [0, 0, 1, 2, 2, 2])
     np.testing.assert_array_equal(draw_test_points(np.array([4e6, 2e6, 6e6]), 5), repeated)
+    many = np.bincount(draw_test_points(np.array([500.0, 100.0, 301.0]), 5))
+    assert many.tolist() == [3, 1, 2]
     weight = np.random.RandomState(0).uniform(0.5, 2, 20_000)
     drawn = np.bincount(draw_test_points(weight, 40), minlength=20_000)
     assert drawn.sum() == 4_000
