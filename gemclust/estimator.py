@@ -32,7 +32,7 @@ from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor, working_dtype
 from gemclust.seeding import start
-from gemclust.selection import Choice, TestPoints, choose, select, test_points
+from gemclust.selection import Choice, TestPoints, choose, points_to_test, select
 from gemclust.shards import Shard, some_rows
 from gemclust.training import Run, Settings, climb, one_pass
 from gemclust.units import LocalFeatures, UnitModel
@@ -330,7 +330,7 @@ class GeminiClustering(
     def _test_points(self, shard: Shard, problem: Problem) -> TestPoints:
         """Samples between which valleys are looked for."""
         pilot = shard.pilot
-        rows = test_points(pilot.weight, problem.model.n_units)
+        rows = points_to_test(pilot.weight, problem.model.n_units)
         inputs = Samples(pilot.X, problem.weight.device, self._input, rows)
         smallest = self.min_cluster_size
         share = len(rows) / shard.n_total
@@ -667,3 +667,44 @@ class GeminiClustering(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def select_n_clusters(
+    X: ArrayLike, *, sample_weight: ArrayLike | None = None, **parameters: Any
+) -> int:
+    """The number of clusters in X.
+
+    It is `n_clusters_` of `GeminiClustering`. The evidence for it, the numbers at other
+    sensitivities, and the clusters themselves are attributes and methods of that estimator, as
+    `selection_` and `cut`.
+
+    Parameters
+    ----------
+    X : {array-like, memmap, tensor, CSR matrix} of shape (n_samples, n_features)
+        The samples.
+    sample_weight : array-like of shape (n_samples,), default=None
+        A sample of weight 2 counts as two.
+    **parameters : dict
+        Further parameters of `GeminiClustering`, such as `sensitivity` and `random_state`.
+
+    Returns
+    -------
+    n_clusters : int
+        1 and more.
+
+    See Also
+    --------
+    GeminiClustering : The estimator.
+    gemclust.displays.SelectionDisplay : A picture of the evidence.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from gemclust import select_n_clusters
+    >>> X = StandardScaler().fit_transform(load_wine().data)
+    >>> select_n_clusters(X, random_state=0)
+    3
+    """
+    model = GeminiClustering("auto", **parameters).fit(X, sample_weight=sample_weight)
+    return int(model.n_clusters_)

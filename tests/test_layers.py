@@ -15,15 +15,17 @@ ROOT = Path(gemclust.__file__).parent
 LAYERS = [
     {"messages", "threads", "distributed", "samples"},
     {"objectives", "models", "shards"},
-    {"chunks", "kernels", "means"},
+    {"chunks", "kernels", "means", "valleys"},
     {"distances", "features"},
     {"geometry"},
     {"evaluation", "lbfgs"},
     {"problem"},
     {"training"},
-    {"seeding", "selection", "parameters"},
+    {"seeding", "selection", "units"},
+    {"parameters"},
     {"progress"},
     {"estimator", "metrics"},
+    {"displays"},
     {"__init__"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
