@@ -107,17 +107,11 @@ class MergeTree:
             group[group == group[b]] = group[a]
         return np.unique(group, return_inverse=True)[1]
 
-    def linkage(self, sizes: NDArray[Any]) -> NDArray[Any]:
-        """The steps as SciPy's linkage matrix: both groups, the height, and their size.
-
-        Parameters
-        ----------
-        sizes : ndarray of shape (n_units,)
-            How many samples each unit has.
-        """
+    @property
+    def linkage(self) -> NDArray[Any]:
+        """The steps as SciPy's linkage matrix: both groups, the height, and how many units."""
         n_units = len(self.pairs) + 1
-        name, size = np.arange(n_units), np.asarray(sizes, dtype=float).copy()
-        group = np.arange(n_units)
+        name, size, group = np.arange(n_units), np.ones(n_units), np.arange(n_units)
         rows = np.zeros((n_units - 1, 4))
         for step, (a, b) in enumerate(self.pairs[self.order]):
             a, b = group[a], group[b]
@@ -164,8 +158,8 @@ class Selection:
 
     @property
     def linkage(self) -> NDArray[Any]:
-        """The tree as SciPy's linkage matrix; sizes are those among the test points."""
-        return self.tree.linkage(self.sizes)
+        """The tree as SciPy's linkage matrix, in which leaves are counted."""
+        return self.tree.linkage
 
     def n_clusters(self, sensitivity: float = 1.0) -> int:
         """The number that another sensitivity would give."""
@@ -271,7 +265,7 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     return matrix
 
 
-def test_points(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
+def points_to_test(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
     """Numbers of the samples to look for valleys between, in proportion to their weights.
 
     Weights that are whole numbers say how often a sample stands.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gemclust import select_n_clusters
 from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
 from gemclust.metrics import gemini_score
@@ -71,3 +72,17 @@ def test_unit_that_wins_nothing_is_dropped_and_the_rest_renormalised():
     np.testing.assert_allclose(choice.proportions, proba.mean(0))
     expected = gemini_score(X, proba, "mmd_ovo")
     assert choice.value == pytest.approx(expected, rel=1e-12)
+
+
+def test_select_n_clusters_is_the_number_of_the_estimator():
+    X = np.concatenate([rng_blob(seed, center) for seed, center in enumerate((0, 10, 20))])
+    assert select_n_clusters(X, random_state=0) == 3
+    assert select_n_clusters(X, max_clusters=2, random_state=0) == 2
+    weight = np.repeat([1.0, 1.0, 0.0], 80)
+    assert select_n_clusters(X, sample_weight=weight, random_state=0) == 2
+    with pytest.raises(TypeError, match="n_clusters"):
+        select_n_clusters(X, n_clusters=2)
+
+
+def rng_blob(seed, center):
+    return center + np.random.default_rng(seed).normal(size=(80, 2))
