@@ -35,7 +35,13 @@ from gemclust.seeding import start
 from gemclust.selection import Choice, TestPoints, choose, points_to_test, select
 from gemclust.shards import Shard, some_rows
 from gemclust.training import Run, Settings, climb, one_pass
-from gemclust.units import UNIT_ITERATIONS, UNIT_OBJECTIVE, LocalFeatures, UnitModel
+from gemclust.units import (
+    SAMPLES_PER_UNIT,
+    UNIT_ITERATIONS,
+    UNIT_OBJECTIVE,
+    LocalFeatures,
+    UnitModel,
+)
 from gemclust.valleys import View, as_distances, view_of_distances, views_of
 
 
@@ -325,6 +331,9 @@ class GeminiClustering(
         progress.unit = problem.unit
         if last is None:
             levels = self._levels(shard, problem, objective, settings)
+            if self._units_have_their_own:
+                problem = self._few_for_units(shard, problem, objective)
+                levels = [problem]
             begin = start(levels[0], seeds, settings)
             levels = levels if settings.solver == "lbfgs" else [problem]
         else:
@@ -338,6 +347,14 @@ class GeminiClustering(
         run = climb(levels, begin, settings, int(seeds[0]), progress, shard.group)
         run.converged |= own and settings.max_iter == UNIT_ITERATIONS
         return problem, run
+
+    def _few_for_units(self, shard: Shard, problem: Problem, objective: Objective) -> Problem:
+        """Units are to share the samples, for which some of them are enough."""
+        size = min(len(shard.pilot), SAMPLES_PER_UNIT * problem.model.n_units)
+        if size == len(problem) and not problem.processes.several:
+            return problem
+        rows = some_rows(len(shard.pilot), size)
+        return self._problem(shard.pilot.draw(rows), objective, training=True)
 
     @property
     def _units_have_their_own(self) -> bool:

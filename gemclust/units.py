@@ -26,6 +26,9 @@ UNIT_OBJECTIVE = MMD("ova")
 UNIT_ITERATIONS = 10
 """Units are to share the samples, not to be the best clusters: more change little."""
 
+SAMPLES_PER_UNIT = 50
+"""Units are trained on so many samples each, of all processes."""
+
 LANDMARKS = 256
 SEED_SAMPLES = 5_000
 
