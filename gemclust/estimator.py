@@ -32,7 +32,14 @@ from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor, working_dtype
 from gemclust.seeding import start
-from gemclust.selection import Choice, TestPoints, choose, points_to_test, select
+from gemclust.selection import (
+    Choice,
+    TestPoints,
+    choose,
+    n_standing,
+    points_to_test,
+    select,
+)
 from gemclust.shards import Shard, some_rows
 from gemclust.training import Run, Settings, climb, one_pass
 from gemclust.units import (
@@ -315,7 +322,7 @@ class GeminiClustering(
         last = self._model if warm else None
         if last is None:
             self._scaling = Scaling(pilot.X, pilot.weight)
-        self._model = self._make_model(shard, n_units, merging)
+        self._model = self._make_model(shard, n_units, merging, last)
         settings = checks.resolve_settings(self, objective, shard.n_total, self._model.n_units)
         if last is None:
             n_init = checks.resolve_n_init(self, objective, settings, pilot.X, merging)
@@ -368,7 +375,7 @@ class GeminiClustering(
         rows = points_to_test(pilot.weight, problem.model.n_units)
         inputs = Samples(pilot.X, problem.weight.device, self._input, rows)
         smallest = self.min_cluster_size
-        share = len(rows) / shard.n_total
+        share = len(rows) / n_standing(pilot.weight) * len(pilot) / shard.n_total
         given = pilot.affinity
 
         def views(n_neighbours: int) -> list[View]:
@@ -387,6 +394,7 @@ class GeminiClustering(
         if not winners.all():
             kept = winners[0].nonzero()[:, 0].tolist()
             clusters = [clusters[k] for k in kept]
+            self.selection_.valleys = self.selection_.valleys[np.ix_(kept, kept)]
             joined = replace(problem, clusters=clusters)
             _, proportions = joined.survey(parameters)
         self._clusters = clusters
@@ -412,12 +420,18 @@ class GeminiClustering(
                 levels.append(problem.subset(rows))
         return [*levels, problem]
 
-    def _make_model(self, shard: Shard, n_units: int, merging: bool) -> Perceptron | ModuleModel:
+    def _make_model(
+        self, shard: Shard, n_units: int, merging: bool, last: Perceptron | ModuleModel | None
+    ) -> Perceptron | ModuleModel:
         n_features = shard.data.X.shape[1]
         self._input: Scaling | LocalFeatures = self._scaling
         if self.model == "local" or (self.model == "auto" and merging):
             pilot = shard.pilot
-            self._input = LocalFeatures(pilot.X, pilot.weight, self._scaling, n_units, 0)
+            if isinstance(last, UnitModel):
+                # Its parameters are those of its features.
+                self._input = last.features
+            else:
+                self._input = LocalFeatures(pilot.X, pilot.weight, self._scaling, n_units, 0)
             return UnitModel(self._input, n_units)
         if callable(self.model):
             return ModuleModel(self.model, n_features, n_units)
@@ -451,6 +465,8 @@ class GeminiClustering(
         self._parameters = run.parameters[choice.restart].detach().cpu().numpy()
         self._clusters = [[unit] for unit in choice.units.tolist()]
         self._moments: dict[str, dict[str, NDArray[Any]]] = {}
+        # Of an earlier fit.
+        vars(self).pop("selection_", None)
         self.n_clusters_ = len(choice.units)
         self.objective_value_ = choice.value
         self.objective_curve_ = [-problem.unit * loss for loss in curve]
@@ -611,18 +627,12 @@ class GeminiClustering(
             raise ValueError(
                 "There is no tree to cut: fit with n_clusters='auto' or with n_units > n_clusters."
             )
-        if (n_clusters is None) == (sensitivity is None):
-            raise ValueError("Give either n_clusters or sensitivity.")
-        if sensitivity is not None:
-            n_clusters = self.selection_.n_clusters(sensitivity)
-        assert n_clusters is not None
-        most = len(self.selection_.leaves)
-        if not 1 <= n_clusters <= most:
-            raise ValueError(f"n_clusters={n_clusters} must lie between 1 and {most}, the units.")
-        clusters = self.selection_.clusters(n_clusters)
+        clusters = self.selection_.clusters(
+            checks.resolve_cut(self.selection_, n_clusters, sensitivity)
+        )
         log_proba = self._of_chunks(samples, lambda log_proba: log_proba, clusters)
         proba = np.exp(log_proba).astype(working_dtype(samples), copy=False)
-        return proba.argmax(1), proba
+        return log_proba.argmax(1), proba
 
     def score(
         self,

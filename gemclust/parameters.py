@@ -20,7 +20,7 @@ from gemclust.messages import warn
 from gemclust.models import ACTIVATIONS, ModuleModel, Perceptron
 from gemclust.objectives import Objective, get_objective
 from gemclust.samples import to_tensor, working_dtype
-from gemclust.selection import MergeTree
+from gemclust.selection import MergeTree, Selection
 from gemclust.training import Settings
 
 if TYPE_CHECKING:
@@ -191,6 +191,24 @@ def resolve_number(estimator: GeminiClustering, tree: MergeTree) -> int:
         return int(estimator.n_clusters)
     found = tree.n_clusters(float(estimator.sensitivity))
     return found if estimator.max_clusters is None else min(found, int(estimator.max_clusters))
+
+
+def resolve_cut(selection: Selection, n_clusters: Any, sensitivity: Any) -> int:
+    """How many clusters a tree is cut into, of which one of the two tells."""
+    if (n_clusters is None) == (sensitivity is None):
+        raise ValueError("Give either n_clusters or sensitivity.")
+    if n_clusters is None:
+        good, expected = _RULES["sensitivity"]
+        if not good(sensitivity):
+            raise ValueError(f"{sensitivity=} is not possible; it must be {expected}.")
+        return selection.n_clusters(float(sensitivity))
+    most = len(selection.leaves)
+    if not _integer(1)(n_clusters) or n_clusters > most:
+        raise ValueError(
+            f"{n_clusters=} is not possible; it must be an integer from 1 to {most}, the number of "
+            "units."
+        )
+    return int(n_clusters)
 
 
 def check_sample_weight(sample_weight: Any, X: Any, processes: Processes = ALONE) -> NDArray[Any]:

@@ -101,10 +101,11 @@ class MergeTree:
         return 1 + int((self.heights >= 1 / sensitivity).sum())
 
     def cut(self, n_clusters: int) -> NDArray[Any]:
-        """The group of each unit, numbered from 0, when so many are left."""
+        """The group of each unit, numbered by their first units, when so many are left."""
         group = np.arange(len(self.pairs) + 1)
         for a, b in self.pairs[self.order[: max(0, len(group) - n_clusters)]]:
-            group[group == group[b]] = group[a]
+            a, b = sorted((group[a], group[b]))
+            group[group == b] = a
         return np.unique(group, return_inverse=True)[1]
 
     @property
@@ -265,13 +266,22 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     return matrix
 
 
+def n_standing(weight: NDArray[Any]) -> int:
+    """For how many samples those of these weights stand, which may say how often each does."""
+    total = weight.sum(dtype=np.float64)
+    whole = total < 2**53 and bool((weight == np.round(weight)).all())
+    return int(total) if whole else len(weight)
+
+
 def points_to_test(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
     """Numbers of the samples to look for valleys between, in proportion to their weights.
 
     Weights that are whole numbers say how often a sample stands.
     """
-    total = weight.sum(dtype=np.float64)
-    whole = bool((weight == np.round(weight)).all())
-    n_points = min(POINTS_PER_UNIT * max(n_units, 20), int(total) if whole else len(weight))
-    places = (np.arange(n_points) + 0.5) / n_points * total
+    n_points = n_standing(weight)
+    if n_points > len(weight):
+        # What stands equally often may as well stand once.
+        n_points //= int(np.gcd.reduce(weight.astype(np.int64)))
+    n_points = min(POINTS_PER_UNIT * max(n_units, 20), n_points)
+    places = (np.arange(n_points) + 0.5) / n_points * weight.sum(dtype=np.float64)
     return np.searchsorted(np.cumsum(weight, dtype=np.float64), places)

@@ -106,6 +106,11 @@ class UnitModel(Perceptron):
         super().__init__((features.map.width, n_units))
         self.features = features
 
+    @property
+    def architecture(self) -> tuple[Any, ...]:
+        """Its name and sizes."""
+        return ("local", *self.sizes)
+
     def module(self, parameters: torch.Tensor) -> nn.Module:
         """One restart as a torch module from the scaled input to all logits."""
         return nn.Sequential(self.features.module(), super().module(parameters))

@@ -83,11 +83,11 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
         Spreads values that stand on a lattice, where distances repeat.
     """
     n_features = X.shape[1]
-    if sp.issparse(X):
+    if sp.issparse(X) and n_features > MOST_FEATURES:
         # Sparse rows are seen as they are not centred.
-        n_components = min(MOST_FEATURES, n_features - 1, X.shape[0] - 1)
-        X = TruncatedSVD(n_components, random_state=0).fit_transform(X) if n_components > 0 else X
-        X = X.toarray() if sp.issparse(X) else X
+        n_components = min(MOST_FEATURES, X.shape[0] - 1)
+        X = TruncatedSVD(n_components, random_state=0).fit_transform(X)
+    X = X.toarray() if sp.issparse(X) else X
     X = _spread(np.asarray(X, dtype=np.float64), rng)
     spaces = [X]
     if n_features > max(3, COMPONENTS[0]):
@@ -142,7 +142,7 @@ class Valleys:
     With :math:`r_k(i)` the distance of point i to its k-th neighbour and d the dimension of the
     data around it, :math:`-d \ln r_k` is a log density. A group has its peak, two groups have a
     saddle: the highest of the lowest densities along an edge between them. The depth of the valley
-    is :math:`z_k = d \\sqrt{k / 2}` times the difference of saddle and lower peak (of
+    is :math:`z_k = d \sqrt{k / 2}` times the difference of saddle and lower peak (of
     :math:`-\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in
     one cluster, and averaged over the two scales and views in which it is deepest. Gaps count a
     little more the wider they are: times the eighth root of the rank of the nearest neighbour
@@ -261,8 +261,7 @@ class _Evidence:
 def _evidence(view: View, labels: Array, n_groups: int, scales: Array) -> _Evidence:
     n_points, n_near = view.distances.shape
     size = np.bincount(labels, minlength=n_groups)
-    positive = view.distances[:, 0][view.distances[:, 0] > 0]
-    floor = 0.5 * np.quantile(positive, 0.05) if len(positive) else 1.0
+    floor = _floor(view)
     logs = np.log(np.maximum(view.distances, floor))
     heights = -logs[:, scales - 1]
     # Levina and Bickel's dimension, from how the radius grows with the number of neighbours.
@@ -294,6 +293,16 @@ def _evidence(view: View, labels: Array, n_groups: int, scales: Array) -> _Evide
     np.minimum.at(rank, (np.repeat(labels, n_ranks), others), ranks)
     saddle = np.maximum(saddle, saddle.transpose(0, 2, 1))
     return _Evidence(peak, inverse, saddle, np.minimum(rank, rank.T))
+
+
+def _floor(view: View) -> float:
+    """Below this, distances are those of points that coincide, as far as density goes."""
+    for distances in (view.distances[:, 0], view.distances):
+        positive = distances[distances > 0]
+        if len(positive):
+            return float(0.5 * np.quantile(positive, 0.05))
+    extent = 0.0 if view.points is None else float(np.ptp(view.points))
+    return extent or 1.0
 
 
 def _edges(

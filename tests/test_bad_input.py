@@ -81,9 +81,18 @@ def test_fewer_samples_than_clusters():
 
 
 def test_automatic_number_is_capped_not_refused():
-    estimator = make("auto", max_clusters=50).fit(X[:9])
+    estimator = make("auto", max_clusters=50, n_units=50).fit(X[:9])
     assert 1 <= estimator.n_clusters_ <= 9
-    assert estimator.module_.inner[-1].out_features == 9
+    assert estimator.module_.inner[-1][-1].out_features == 9
+
+
+def test_units_are_capped_not_refused():
+    rows = np.repeat(X[:9], 2, axis=0)
+    assert make(3, n_units=50).fit(rows).module_.inner[-1][-1].out_features == 9
+
+
+def test_fewer_units_than_clusters():
+    refuses(make(4, n_units=3), ValueError, r"n_units=3 is fewer than n_clusters=4.*needs a unit")
 
 
 def test_wrong_number_of_features():
@@ -102,6 +111,38 @@ def test_wrong_number_of_features():
 def test_not_fitted(method):
     with pytest.raises(NotFittedError, match=r"not fitted yet.*fit"):
         getattr(make(), method)(X)
+
+
+BAD_CUTS = [
+    ({}, r"Give either n_clusters or sensitivity"),
+    ({"n_clusters": 2, "sensitivity": 1.0}, r"Give either n_clusters or sensitivity"),
+    ({"n_clusters": 0}, r"n_clusters=0 .*an integer from 1 to \d+"),
+    ({"n_clusters": 10_000}, r"n_clusters=10000 .*an integer from 1 to \d+"),
+    ({"n_clusters": 2.0}, r"n_clusters=2.0 .*an integer from 1 to \d+"),
+    ({"n_clusters": "auto"}, r"n_clusters='auto' .*an integer from 1 to \d+"),
+    ({"sensitivity": 0}, r"sensitivity=0 .*a positive number"),
+    ({"sensitivity": -1.0}, r"sensitivity=-1.0 .*a positive number"),
+    ({"sensitivity": np.nan}, r"sensitivity=nan .*a positive number"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "match"), BAD_CUTS, ids=str)
+def test_bad_cut(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        make("auto").fit(X).cut(X, **arguments)
+
+
+def test_cut_without_a_tree():
+    with pytest.raises(NotFittedError):
+        make("auto").cut(X, n_clusters=2)
+    with pytest.raises(ValueError, match=r"no tree to cut.*n_clusters='auto' or .*n_units"):
+        make(3).fit(X).cut(X, n_clusters=2)
+    # A later fit without a tree takes that of an earlier one away.
+    estimator = make("auto").fit(X)
+    with pytest.raises(ValueError, match="no tree to cut"):
+        estimator.set_params(n_clusters=3).fit(X).cut(X, n_clusters=2)
+    with pytest.raises(ValueError, match="X has 1 features"):
+        make("auto").fit(X).cut(X[:, :1], n_clusters=2)
 
 
 # Parameters
@@ -128,6 +169,16 @@ BAD_PARAMETERS = [
     ({"n_clusters": "many"}, r"n_clusters='many' .*'auto' or an integer"),
     ({"n_clusters": "auto", "max_clusters": 0}, r"max_clusters=0 .*at least 1"),
     ({"n_clusters": "auto", "max_clusters": -1}, r"max_clusters=-1 .*at least 1"),
+    ({"n_clusters": "auto", "max_clusters": "auto"}, r"max_clusters='auto' .*None or an integer"),
+    ({"n_units": 0}, r"n_units=0 .*'auto' or an integer of at least 1"),
+    ({"n_units": None}, r"n_units=None .*'auto' or an integer of at least 1"),
+    ({"n_units": 2.5}, r"n_units=2.5 .*'auto' or an integer of at least 1"),
+    ({"min_cluster_size": 0}, r"min_cluster_size=0 .*None or a positive number"),
+    ({"min_cluster_size": "5"}, r"min_cluster_size='5' .*None or a positive number"),
+    ({"sensitivity": 0}, r"sensitivity=0 .*a positive number"),
+    ({"sensitivity": -1.0}, r"sensitivity=-1.0 .*a positive number"),
+    ({"sensitivity": np.nan}, r"sensitivity=nan .*a positive number"),
+    ({"sensitivity": np.inf}, r"sensitivity=inf .*a positive number"),
     ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes=\(8, 0\) .*at least 1"),
     ({"hidden_layer_sizes": (-3,)}, r"hidden_layer_sizes=\(-3,\) .*at least 1"),
     ({"hidden_layer_sizes": "wide"}, r"hidden_layer_sizes='wide' .*sequence"),

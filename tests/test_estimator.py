@@ -59,6 +59,12 @@ VARIANTS = {
     "restarts": {"n_init": 3},
     "deep": {"hidden_layer_sizes": (8, 6), "activation": "tanh"},
     "auto": {"n_clusters": "auto", "max_clusters": 5},
+    "auto, sensitive": {"n_clusters": "auto", "sensitivity": 3.0, "n_init": 2},
+    "units": {"n_clusters": 3, "n_units": 12},
+    "units of a perceptron": {"n_clusters": 3, "n_units": 8, "model": "mlp"},
+    "units of a module": {"n_clusters": 2, "n_units": 6, "model": perceptron, "max_iter": 60},
+    "units, transport": {"n_clusters": 2, "n_units": 5, "objective": "wasserstein_ovo"},
+    "units, minibatch": {"n_clusters": 3, "n_units": 9, "batch_size": 20, "max_iter": 30},
     "adam": {"solver": "adam", "max_iter": 60},
     "sgd": {"solver": "sgd", "max_iter": 60},
     "minibatch": {"batch_size": 20, "max_iter": 30},
@@ -72,11 +78,9 @@ VARIANTS = {
     "batchnorm": {"model": noisy_perceptron, "max_iter": 60},
 }
 every_variant = pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
-few_variants = pytest.mark.parametrize(
-    "parameters",
-    [VARIANTS[v] for v in ("default", "linear", "minibatch", "wasserstein", "rbf", "module")],
-    ids=["default", "linear", "minibatch", "wasserstein", "rbf", "module"],
-)
+FEW = ["default", "linear", "minibatch", "wasserstein", "rbf", "module"]
+FEW += ["auto, sensitive", "units", "units of a module", "units, minibatch"]
+few_variants = pytest.mark.parametrize("parameters", [VARIANTS[v] for v in FEW], ids=FEW)
 
 
 def penalty(estimator):
@@ -177,9 +181,10 @@ def test_partial_fit_trains_the_clusters_that_were_kept():
 
 
 def test_automatic_number_of_clusters_is_bounded():
-    estimator = make("auto", max_clusters=4).fit(OVERLAPPING)
-    assert 1 < estimator.n_clusters_ <= 4
-    assert 1 < GeminiClustering(n_init=1, random_state=0).fit(OVERLAPPING).n_clusters_ <= 20
+    for most in (1, 2, 3, 4, 1000, None):
+        estimator = make("auto", max_clusters=most).fit(X)
+        assert estimator.n_clusters_ == min(most or 3, 3)
+    assert make("auto", n_units=2).fit(X).n_clusters_ <= 2
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -804,13 +809,23 @@ def test_html_repr_shows_the_parameters():
 # Training that goes on
 
 
-@pytest.mark.parametrize("model", ["mlp", "linear"])
+@pytest.mark.parametrize("model", ["mlp", "linear", "local"])
 def test_warm_start_goes_on(model):
     estimator = make(model=model, warm_start=True).fit(OVERLAPPING)
     cold, value = estimator.n_iter_, estimator.objective_value_
     estimator.fit(OVERLAPPING)
     assert estimator.n_iter_ < cold
     assert estimator.objective_value_ >= value * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("n_units", [4, 9])
+def test_warm_start_goes_on_with_the_units(n_units):
+    # What climbs is the objective of the units, not that of the clusters they form.
+    estimator = make(n_units=n_units, warm_start=True).fit(OVERLAPPING)
+    cold, reached = estimator.n_iter_, estimator.objective_curve_[-1]
+    estimator.fit(OVERLAPPING)
+    assert estimator.n_iter_ < cold
+    assert estimator.objective_curve_[-1] >= reached * (1 - 1e-12)
 
 
 def test_warm_start_from_an_unfinished_fit():
@@ -837,11 +852,14 @@ def test_without_warm_start_fit_forgets():
         ({"n_clusters": 3}, {"n_clusters": 4}, 2),
         ({"hidden_layer_sizes": (8,)}, {"hidden_layer_sizes": (9,)}, 2),
         ({"model": "mlp"}, {"model": "linear"}, 2),
+        ({"n_clusters": "auto"}, {"n_units": 12}, 2),
+        ({"n_clusters": "auto"}, {"n_clusters": 11}, 2),
+        ({"model": "local"}, {"model": "linear"}, 2),
         ({}, {}, 3),
         # 4 * (2 + 1) = 3 * (3 + 1): another size with as many parameters.
         ({"n_clusters": 4, "model": "linear"}, {"n_clusters": 3}, 3),
     ],
-    ids=["n_clusters", "hidden", "model", "n_features", "same-number-of-parameters"],
+    ids=["n_clusters", "hidden", "model", "n_units", "auto", "local", "n_features", "same-number"],
 )
 def test_warm_start_refuses_another_size(before, after, n_features):
     estimator = make(warm_start=True, **before).fit(X)
@@ -1402,11 +1420,16 @@ def test_partial_fit_with_another_solver_starts_its_moments_afresh():
     assert adjusted_rand_score(estimator.labels_, TRUTH) == 1
 
 
-def test_warm_start_changes_nothing_before_its_first_step():
-    estimator = make(warm_start=True, model="linear").fit(X)
+@pytest.mark.parametrize(
+    "parameters",
+    [{"model": "linear"}, {"model": "local"}, {"n_clusters": "auto", "n_units": 8}],
+    ids=["linear", "local", "auto"],
+)
+def test_warm_start_changes_nothing_before_its_first_step(parameters):
+    estimator = make(warm_start=True, **parameters).fit(X)
     estimator.set_params(solver="adam", learning_rate=1e-12, max_iter=1).fit(X[:60])
     np.testing.assert_array_equal(estimator.predict(X[:60]), estimator.labels_)
-    fresh = make(model="linear").fit(X)
+    fresh = make(**parameters).fit(X)
     np.testing.assert_allclose(estimator.predict_proba(X), fresh.predict_proba(X), atol=1e-6)
 
 

@@ -496,7 +496,7 @@ def test_probabilities_in_chunks_are_those_of_the_whole(container):
     log_proba = log_probabilities(model, parameters, inputs)
     expected = model.logits(parameters, torch.from_numpy(X)).log_softmax(-1)
     torch.testing.assert_close(log_proba, expected)
-    some = log_probabilities(model, parameters, inputs, np.array([5, 0]))
+    some = log_probabilities(model, parameters, inputs, [[5], [0]])
     torch.testing.assert_close(some, expected[..., [5, 0]].log_softmax(-1))
     assert not log_proba.requires_grad
 

@@ -28,8 +28,9 @@ ESTIMATORS = [
     GeminiClustering(n_clusters=3, solver="adam", learning_rate=0.05, max_iter=100),
     GeminiClustering(n_clusters=3, solver="sgd", learning_rate=0.1, max_iter=100),
     GeminiClustering(n_clusters=3, solver="adam", learning_rate=0.05, batch_size=10, max_iter=100),
+    GeminiClustering(n_clusters=3, n_units=12),
     GeminiClustering(
-        n_clusters="auto", max_clusters=5, hidden_layer_sizes=(8, 8), activation="tanh"
+        n_clusters="auto", model="mlp", max_clusters=5, hidden_layer_sizes=(8, 8), activation="tanh"
     ),
 ]
 

@@ -64,6 +64,8 @@ FITS = {
     "adam": ({"solver": "adam", "batch_size": None, "max_iter": 30}, np.float64, True, 1_000),
     "mini-batches": ({"solver": "adam", "batch_size": 500, "max_iter": 8}, np.float64, True, 1_900),
     "module": ({"model": with_dropout, "solver": "lbfgs"}, np.float64, False, 1_000),
+    "auto": ({"n_clusters": "auto", "n_units": 20}, np.float64, True, 1_000),
+    "units": ({"n_units": 12}, np.float64, False, 1_600),
     "few iterations": ({"max_iter": 2}, np.float32, False, 1_000),
 }
 
