@@ -466,7 +466,7 @@ class GeminiClustering(
         self._clusters = [[unit] for unit in choice.units.tolist()]
         self._moments: dict[str, dict[str, NDArray[Any]]] = {}
         # Of an earlier fit.
-        vars(self).pop("selection_", None)
+        self.__dict__.pop("selection_", None)
         self.n_clusters_ = len(choice.units)
         self.objective_value_ = choice.value
         self.objective_curve_ = [-problem.unit * loss for loss in curve]

@@ -319,7 +319,7 @@ def test_precomputed_matrices_say_where_valleys_lie(fitted):
         again.fit(X[order], affinity=matrix[np.ix_(order, order)])
         np.testing.assert_array_equal(again.labels_, model.labels_[order])
     # What they say counts, not X.
-    one = np.exp(-cdist(*2 * [np.random.RandomState(0).normal(size=(150, 2))]) ** 2)
+    one = np.exp(-(cdist(*2 * [np.random.RandomState(0).normal(size=(150, 2))]) ** 2))
     assert make().fit(X, affinity=one).n_clusters_ == 1
 
 
