@@ -31,6 +31,7 @@ NAMES = {
     "bayesian_mixture": "Bayesian mixture",
     "mean_shift": "MeanShift",
     "kmeans_oracle": "*K-means told the true K*",
+    "gemclust_tree_oracle": "*our tree cut at the true K*",
     "gemclus_ova": "gemclus, non-empty, one-vs-all",
     "gemclus_ovo": "gemclus, non-empty, one-vs-one",
 }
