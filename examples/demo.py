@@ -1,4 +1,4 @@
-"""Find the clusters of three data sets that ship with scikit-learn; print a table, draw a picture."""
+"""Find the clusters of three data sets of scikit-learn; print a table, draw one picture."""
 
 from pathlib import Path
 from time import perf_counter
