@@ -57,11 +57,12 @@ LOOKS = {
 PAGE = """\
 # Finding the number of clusters
 
-Written by `benchmarks/pages_selection.py` from `benchmarks/results/selection.csv` and `units.csv`;
-the data, the methods and how each number is measured stand in `benchmarks/README.md`. Each cell is the share of
-sets on which the true number is found / the share within one of it / the mean adjusted Rand index.
-Where a set has several reference labelings, each number is right and the best ARI counts; points
-that the references call noise are left out. "{not_run}" says that a set or more has no row yet.
+Written by `benchmarks/pages_selection.py` from `benchmarks/results/selection.csv` and
+`units.csv`; the data, the methods and how each number is measured stand in
+`benchmarks/README.md`. Each cell is the share of sets on which the true number is found / the
+share within one of it / the mean adjusted Rand index. Where a set has several reference
+labelings, each number is right and the best ARI counts; points that the references call noise are
+left out. "{not_run}" says that a set or more has no row yet.
 
 ![Share of sets with the exact number, tuned and held-out half](images/selection.svg)
 
@@ -94,21 +95,22 @@ exponential; d = 1, 2, 3, 8, 30; N = 50 to 5,000).
 {splits}
 ## Other sensitivities
 
-One fit of each set (seed 0, at most 2,000 points), cut at the level of each sensitivity: the share
-of sets with the exact number, and of unimodal samples that are split. A larger sensitivity finds more
-of the true valleys, and more that are none; nothing is fitted anew.
+One fit of each set (seed 0, at most 2,000 points), cut at the level of each sensitivity: the
+share of sets with the exact number, and of unimodal samples that are split. A larger sensitivity
+finds more of the true valleys, and more that are none; nothing is fitted anew.
 
 {frontier}
 ![Share exact against false splits](images/selection_frontier.svg)
 
 ## Units of each objective and model
 
-Joining cannot repair a unit that straddles a gap. Of one fit of each of the {n_tuned} tuned sets (seed 0,
-at most 2,000 points): how many units win samples; their purity, the share of samples that are of the
-commonest class of their unit; the mean ARI of their tree cut at the true number, for which nothing
-but the units and the order of merges counts; and the share of sets with the exact number. Sets with
-one cluster count in the last column only, and fits that were stopped after {limit} seconds in none.
-For comparison, as many K-means cells as there are units by default.
+Joining cannot repair a unit that straddles a gap. Of one fit of each of the {n_tuned} tuned sets
+(seed 0, at most 2,000 points): how many units win samples; their purity, the share of samples
+that are of the commonest class of their unit; the mean ARI of their tree cut at the true number,
+for which nothing but the units and the order of merges counts; and the share of sets with the
+exact number. Sets with one cluster count in the last column only, and fits that were stopped
+after {limit} seconds in none. For comparison, as many K-means cells as there are units by
+default.
 
 {units}
 ## Seeds and stopped fits
