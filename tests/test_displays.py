@@ -83,6 +83,14 @@ def test_each_leaf_stands_above_the_name_of_its_cluster(model):
     np.testing.assert_array_equal(counted, np.bincount(display.leaf_clusters))
 
 
+def test_clusters_are_numbered_as_the_labels(model):
+    display = SelectionDisplay.from_estimator(model)
+    X = blobs()
+    leaves, _ = model.cut(X, n_clusters=len(display.leaf_clusters))
+    # The most probable unit may be of another cluster than the most probable cluster.
+    assert (display.leaf_clusters[leaves] == model.labels_).mean() > 0.97
+
+
 @pytest.mark.parametrize("sensitivity", [0.3, 0.7, 1.5, 3.0, 8.0])
 def test_numbers_are_those_of_other_sensitivities(model, sensitivity):
     display = SelectionDisplay.from_estimator(model, max_leaves=1000)
