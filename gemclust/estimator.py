@@ -291,27 +291,22 @@ class GeminiClustering(
         """Everything after validation: units, and the clusters that they form."""
         n_units = checks.resolve_n_units(self, shard.n_given, shard.n_total, shard.n_distinct)
         merging = self.n_clusters == "auto" or n_units > int(self.n_clusters)
-        while True:
+        if not merging:
             problem, run = self._train(shard, objective, progress, n_units, merging)
-            if merging:
-                points = self._test_points(shard, problem)
-                choice, selection = select(
-                    problem, run, points, lambda tree: checks.resolve_number(self, tree)
-                )
-                found = checks.resolve_number(self, selection.tree)
-                n_units = checks.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
-                if n_units:
-                    continue
-                self._keep(choice, run, problem)
-                self.selection_ = selection
-                clusters = selection.clusters(found)
-            else:
-                self._keep(choose(problem, run), run, problem)
-                clusters = self._clusters
-            if merging or self._units_have_their_own:
-                scored = self._problem(shard.data, objective, processes=shard.processes)
-                self._join(clusters, scored)
+            self._keep(choose(problem, run), run, problem)
             return
+        while n_units:
+            problem, run = self._train(shard, objective, progress, n_units, merging)
+            points = self._test_points(shard, problem)
+            choice, selection = select(
+                problem, run, points, lambda tree: checks.resolve_number(self, tree)
+            )
+            found = checks.resolve_number(self, selection.tree)
+            n_units = checks.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
+        self._keep(choice, run, problem)
+        self.selection_ = selection
+        scored = self._problem(shard.data, objective, processes=shard.processes)
+        self._join(selection.clusters(found), scored)
 
     def _train(
         self, shard: Shard, objective: Objective, progress: Progress, n_units: int, merging: bool
@@ -323,6 +318,9 @@ class GeminiClustering(
         if last is None:
             self._scaling = Scaling(pilot.X, pilot.weight)
         self._model = self._make_model(shard, n_units, merging, last)
+        # Whether units are trained by an objective of their own.
+        automatic = isinstance(self.objective, str) and self.objective == "auto"
+        self._own_units = merging and automatic and isinstance(self._model, UnitModel)
         settings = checks.resolve_settings(self, objective, shard.n_total, self._model.n_units)
         if last is None:
             n_init = checks.resolve_n_init(self, objective, settings, pilot.X, merging)
@@ -338,7 +336,7 @@ class GeminiClustering(
         progress.unit = problem.unit
         if last is None:
             levels = self._levels(shard, problem, objective, settings)
-            if self._units_have_their_own:
+            if self._own_units:
                 problem = self._few_for_units(shard, problem, objective)
                 levels = [problem]
             begin = start(levels[0], seeds, settings)
@@ -348,11 +346,10 @@ class GeminiClustering(
             begin = Run(to_tensor(self._parameters.copy()).to(problem.weight)[None])
         if merging:
             settings = replace(settings, drop=False)
-        own = self._units_have_their_own
-        if own:
+        if self._own_units:
             settings = replace(settings, max_iter=min(settings.max_iter, UNIT_ITERATIONS))
         run = climb(levels, begin, settings, int(seeds[0]), progress, shard.group)
-        run.converged |= own and settings.max_iter == UNIT_ITERATIONS
+        run.converged |= self._own_units and settings.max_iter == UNIT_ITERATIONS
         return problem, run
 
     def _few_for_units(self, shard: Shard, problem: Problem, objective: Objective) -> Problem:
@@ -362,12 +359,6 @@ class GeminiClustering(
             return problem
         rows = some_rows(len(shard.pilot), size)
         return self._problem(shard.pilot.draw(rows), objective, training=True)
-
-    @property
-    def _units_have_their_own(self) -> bool:
-        """Whether units are trained by an objective of their own."""
-        auto = isinstance(self.objective, str) and self.objective == "auto"
-        return auto and isinstance(self._model, UnitModel)
 
     def _test_points(self, shard: Shard, problem: Problem) -> TestPoints:
         """Samples between which valleys are looked for."""
@@ -451,7 +442,7 @@ class GeminiClustering(
         geometry = self._affinity.geometry(data.X, data.weight, data.affinity, inputs, device)
         if self._input is not self._scaling:
             inputs = Samples(data.X, device, self._input, data.rows, keep=KEPT_FEATURES)
-        if training and self._units_have_their_own:
+        if training and self._own_units:
             objective, geometry = UNIT_OBJECTIVE, Geometry(features=inputs)
         mass = sum(processes.gather(data.weight.sum()))
         weight = to_tensor(data.weight / mass, device)
@@ -527,7 +518,7 @@ class GeminiClustering(
         # A module's buffers change in training: on a copy, so that an error leaves all as it was.
         model = copy.deepcopy(self._model)
         clusters = self._clusters
-        if self._units_have_their_own:
+        if self._own_units:
             clusters = [[unit] for units in clusters for unit in units]
         problem = self._problem(data, objective, clusters, processes, training=True)
         problem = replace(problem, model=model)

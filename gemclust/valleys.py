@@ -33,6 +33,9 @@ RANKS = 60
 COMPONENTS = (2, 5)
 """Beyond three features the data is seen in so many principal components, too."""
 
+TREE_FEATURES = 15
+"""Up to so many features a tree finds neighbours faster than products of all pairs."""
+
 MOST_FEATURES = 50
 """Of more features, the first so many principal components stand for all."""
 
@@ -115,14 +118,32 @@ def as_distances(matrix: Array, objective: Objective) -> Array:
 
 
 def _view_of_points(points: Array, n_neighbours: int) -> View:
-    index = NearestNeighbors(n_neighbors=min(len(points), n_neighbours + 1)).fit(points)
-    distances, neighbours = index.kneighbors(points)
+    points = points - points.mean(0)
+    tree = points.shape[1] <= TREE_FEATURES
+    index = NearestNeighbors(
+        n_neighbors=min(len(points), n_neighbours + 1), algorithm="kd_tree" if tree else "brute"
+    ).fit(points)
+
+    def nearest(queries: Array) -> tuple[Array, Array]:
+        distances, neighbours = index.kneighbors(queries)
+        if not tree:
+            _refine(distances, neighbours, queries, points)
+        return distances, neighbours
 
     def midway(first: Array, second: Array) -> Array:
-        near: Array = index.kneighbors((points[first] + points[second]) / 2)[0]
-        return near
+        return nearest((points[first] + points[second]) / 2)[0]
 
+    distances, neighbours = nearest(points)
     return View(distances[:, 1:], neighbours[:, 1:], points.shape[1], midway, points)
+
+
+def _refine(distances: Array, neighbours: Array, queries: Array, points: Array) -> None:
+    """Small distances anew, where they came from products: equal points would be apart there."""
+    lost = distances < 1e-5 * np.linalg.norm(queries, axis=1)[:, None]
+    for rank in np.flatnonzero(lost.any(0)):
+        rows = np.flatnonzero(lost[:, rank])
+        between = queries[rows] - points[neighbours[rows, rank]]
+        distances[rows, rank] = np.linalg.norm(between, axis=1)
 
 
 def _spread(X: Array, rng: np.random.RandomState) -> Array:

@@ -18,11 +18,9 @@ from gemclust import GeminiClustering, estimator, parameters, valleys
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, Wasserstein
-from gemclust.selection import points_to_test
 
 CENTRES = [(0, 0), (9, 0), (0, 9)]
 X, TRUTH = make_blobs(150, centers=CENTRES, random_state=0)
-RNG = np.random.RandomState(0)
 
 
 def make(n_clusters="auto", **parameters):
@@ -456,19 +454,6 @@ def test_cost_on_many_samples_is_bounded(monkeypatch):
     assert sum(n_seen) <= alone + 4 * 25_000
     assert sum(n_seen) <= 2 * alone
     assert sum(n_asked) <= 20 * 2_000
-
-
-def test_test_points_are_few_and_spread_by_weight():
-    assert len(points_to_test(np.ones(25_000), 20)) == 2_000
-    assert len(points_to_test(np.ones(25_000), 100)) == 10_000
-    np.testing.assert_array_equal(points_to_test(np.ones(300), 100), np.arange(300))
-    repeated = points_to_test(np.array([2.0, 1.0, 3.0]), 5)
-    np.testing.assert_array_equal(repeated, [0, 0, 1, 2, 2, 2])
-    np.testing.assert_array_equal(points_to_test(np.array([4e6, 2e6, 6e6]), 5), repeated)
-    weight = np.random.RandomState(0).uniform(0.5, 2, 20_000)
-    drawn = np.bincount(points_to_test(weight, 40), minlength=20_000)
-    halves = drawn[:10_000].sum(), weight[:10_000].sum() / weight.sum() * 4_000
-    assert halves[0] == pytest.approx(halves[1], abs=1)
 
 
 def test_estimator_hands_the_test_points_to_the_search(monkeypatch, fitted):

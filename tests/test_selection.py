@@ -1,12 +1,12 @@
-"""What is kept of a training: the best restart and the clusters it uses."""
+"""What is kept of a training: the best restart, the clusters it uses, and the tree of its units."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from scipy.cluster.hierarchy import cut_tree, is_valid_linkage
 
-from gemclust import select_n_clusters
 from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
 from gemclust.metrics import gemini_score
@@ -14,8 +14,17 @@ from gemclust.models import Perceptron
 from gemclust.objectives import get_objective
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
-from gemclust.selection import choose
+from gemclust.selection import (
+    MergeTree,
+    Selection,
+    TestPoints,
+    choose,
+    n_standing,
+    points_to_test,
+    select,
+)
 from gemclust.training import Run
+from gemclust.valleys import views_of
 
 X = np.array([[-30.0], [-20.0], [10.0], [40.0]])
 
@@ -74,15 +83,171 @@ def test_unit_that_wins_nothing_is_dropped_and_the_rest_renormalised():
     assert choice.value == pytest.approx(expected, rel=1e-12)
 
 
-def test_select_n_clusters_is_the_number_of_the_estimator():
-    X = np.concatenate([rng_blob(seed, center) for seed, center in enumerate((0, 10, 20))])
-    assert select_n_clusters(X, random_state=0) == 3
-    assert select_n_clusters(X, max_clusters=2, random_state=0) == 2
-    weight = np.repeat([1.0, 1.0, 0.0], 80)
-    assert select_n_clusters(X, sample_weight=weight, random_state=0) == 2
-    with pytest.raises(TypeError, match="n_clusters"):
-        select_n_clusters(X, n_clusters=2)
+def test_best_restart_is_one_of_those_that_may_be_kept():
+    run = Run(torch.stack([linear(-0.1, 0.1, 0, 0), linear(-9, 9, 0, 0), linear(-1, 1, 0, 0)]))
+    problem = with_double_weight(make_problem(2))
+    assert [choose(problem, run, among).restart for among in ([0], [0, 2], [1, 2])] == [0, 2, 1]
 
 
-def rng_blob(seed, center):
-    return center + np.random.default_rng(seed).normal(size=(80, 2))
+# Trees
+
+# Groups of units join within a step that comes later but is not higher.
+TREE = MergeTree(np.array([[3, 1], [4, 0], [3, 2], [4, 3]]), np.array([0.2, 0.1, 0.2, 1.5]))
+
+
+def test_tree_is_cut_from_the_top():
+    cuts = {n_clusters: TREE.cut(n_clusters).tolist() for n_clusters in (1, 2, 3, 4, 5, 9)}
+    assert cuts == {
+        1: [0, 0, 0, 0, 0],
+        2: [0, 1, 1, 1, 0],
+        3: [0, 1, 2, 1, 0],
+        4: [0, 1, 2, 3, 0],
+        5: [0, 1, 2, 3, 4],
+        9: [0, 1, 2, 3, 4],
+    }
+
+
+def test_number_is_that_of_the_valleys_that_are_real():
+    numbers = {s: TREE.n_clusters(s) for s in (0.5, 0.6, 1.0, 2.0, 4.0, 6.0, 9.0, 11.0)}
+    assert numbers == {0.5: 1, 0.6: 1, 1.0: 2, 2.0: 2, 4.0: 2, 6.0: 4, 9.0: 4, 11.0: 5}
+    assert TREE.n_clusters(1 / 1.5) == 2
+    assert MergeTree(np.empty((0, 2), dtype=int), np.empty(0)).n_clusters() == 1
+
+
+@pytest.mark.parametrize("n_units", [2, 5, 40])
+@pytest.mark.parametrize("ties", [False, True])
+def test_tree_of_any_shape_is_one_of_scipy(n_units, ties):
+    rng = np.random.RandomState(n_units)
+    left, pairs = list(range(n_units)), []
+    for _ in range(n_units - 1):
+        a, b = rng.choice(left, 2, replace=False)
+        pairs.append((a, b))
+        left.remove(b)
+    tree = MergeTree(np.array(pairs), np.cumsum(rng.randint(0 if ties else 1, 2, n_units - 1)) / 10)
+    assert is_valid_linkage(tree.linkage)
+    by_scipy = cut_tree(tree.linkage)
+    groups = {frozenset([unit]) for unit in range(n_units)}
+    members = dict(enumerate(map(frozenset, np.arange(n_units)[:, None].tolist())))
+    for step, (a, b, _, size) in enumerate(tree.linkage):
+        joined = members[n_units + step] = members[a] | members[b]
+        assert len(joined) == size
+        groups = groups - {members[a], members[b]} | {joined}
+        labels = tree.cut(len(groups))
+        assert {frozenset(np.flatnonzero(labels == g).tolist()) for g in labels} == groups
+        # Of steps of one height SciPy may take another first.
+        if not ties:
+            assert len(set(zip(by_scipy[:, step + 1], labels, strict=True))) == len(groups)
+
+
+def test_clusters_hold_the_units_of_their_leaves():
+    selection = Selection(TREE, [[0], [5, 1], [2], [6, 3, 7], [4]], np.array([9, 1, 4, 2, 6]))
+    assert selection.clusters(2) == [[0, 4], [5, 1, 2, 6, 3, 7]]
+    assert selection.clusters(5) == selection.leaves
+    assert selection.n_clusters() == 2
+    assert selection.heights.tolist() == [1.5, 0.2, 0.2, 0.1]
+    np.testing.assert_array_equal(selection.linkage, TREE.linkage)
+
+
+# Selection
+
+
+def unit_problem(n_samples=60):
+    """Three groups on a line, four units each but one, which wins nothing."""
+    rng = np.random.RandomState(0)
+    points = (rng.normal(size=n_samples) + 20 * (np.arange(n_samples) % 3))[:, None]
+    centres = np.array([-1, 0, 1, 19, 20, 21, 39, 40, 41, 20.0])
+    parameters = linear(*(4 * centres), *(-2 * centres**2 - 5 * (np.arange(10) == 9)))
+    weight, objective = np.ones(n_samples), get_objective("mmd_ovo")
+    geometry = Affinity(objective, points, weight).geometry(points, weight)
+    mass = torch.full((n_samples,), 1 / n_samples, dtype=torch.float64)
+    problem = Problem(Perceptron((1, 10)), Samples(points), mass, geometry, objective)
+    return points, problem, parameters
+
+
+def points_of(problem, points, smallest=None):
+    return TestPoints(
+        problem.inputs, lambda n: views_of(points, n, np.random.RandomState(0)), smallest
+    )
+
+
+def test_units_of_one_group_become_a_cluster():
+    points, problem, parameters = unit_problem()
+    choice, selection = select(
+        problem, Run(parameters[None]), points_of(problem, points), lambda tree: tree.n_clusters()
+    )
+    assert choice.restart == 0
+    assert choice.units.tolist() == list(range(9))
+    # The unit that wins nothing goes with the one next to it.
+    assert [sorted(units) for units in selection.clusters(3)] == [
+        [0, 1, 2],
+        [3, 4, 5, 9],
+        [6, 7, 8],
+    ]
+    assert selection.counts == {3: 1}
+    assert selection.sizes.sum() == 60
+    off = ~np.eye(3, dtype=bool)
+    assert (selection.valleys[off] >= 1).all()
+
+
+def test_most_frequent_number_wins_over_the_objective():
+    points, problem, parameters = unit_problem()
+    # Where all units are one, its objective is lowest, and the number another.
+    one, same = 0 * parameters, parameters.clone()
+    run = Run(torch.stack([one, parameters, one, one]))
+    choice, selection = select(
+        problem, run, points_of(problem, points), lambda tree: tree.n_clusters()
+    )
+    assert choice.restart in (0, 2, 3)
+    assert selection.counts == {1: 3, 3: 1}
+    run = Run(torch.stack([one, torch.full_like(one, torch.nan), same, same]))
+    choice, selection = select(
+        problem, run, points_of(problem, points), lambda tree: tree.n_clusters()
+    )
+    assert choice.restart == 2
+    assert selection.counts == {1: 1, 3: 2}
+
+
+def test_smallest_cluster_is_a_share_of_the_points():
+    _, problem, _ = unit_problem(600)
+    sizes = {n: points_of(replace_inputs(problem, n), np.arange(n)[:, None]) for n in (8, 500)}
+    assert {n: points.smallest for n, points in sizes.items()} == {8: 4, 500: 5}
+    assert points_of(problem, np.arange(600)[:, None], 12.5).smallest == 12.5
+    assert TestPoints(Samples(np.zeros((5000, 1))), lambda n: [], None).smallest == 20
+
+
+def replace_inputs(problem, n_samples):
+    return replace(problem, inputs=Samples(np.zeros((n_samples, 1))))
+
+
+def test_of_very_few_points_nothing_is_said():
+    points, problem, parameters = unit_problem(5)
+    few = points_of(problem, points)
+    assert few.views is None
+    choice, selection = select(problem, Run(parameters[None]), few, lambda tree: tree.n_clusters())
+    assert selection.counts == {1: 1}
+    assert sorted(selection.clusters(1)[0]) == list(range(10))
+    assert len(choice.units) == len(selection.leaves)
+
+
+# Test points
+
+
+def test_test_points_are_few_and_spread_by_weight():
+    assert len(points_to_test(np.ones(25_000), 20)) == 2_000
+    assert len(points_to_test(np.ones(25_000), 100)) == 10_000
+    np.testing.assert_array_equal(points_to_test(np.ones(300), 100), np.arange(300))
+    repeated = points_to_test(np.array([2.0, 1.0, 3.0]), 5)
+    np.testing.assert_array_equal(repeated, [0, 0, 1, 2, 2, 2])
+    np.testing.assert_array_equal(points_to_test(np.array([4e6, 2e6, 6e6]), 5), repeated)
+    weight = np.random.RandomState(0).uniform(0.5, 2, 20_000)
+    drawn = np.bincount(points_to_test(weight, 40), minlength=20_000)
+    assert drawn.sum() == 4_000
+    half = weight[:10_000].sum() / weight.sum() * 4_000
+    assert drawn[:10_000].sum() == pytest.approx(half, abs=1)
+
+
+def test_samples_stand_as_often_as_whole_weights_say():
+    assert n_standing(np.array([2.0, 1.0, 3.0])) == 6
+    assert n_standing(np.array([2.0, 1.5, 3.0])) == 3
+    assert n_standing(np.array([1e300, 1e300])) == 2
+    assert n_standing(np.broadcast_to(np.ones(1, dtype=np.float32), 50)) == 50

@@ -1,0 +1,295 @@
+"""Evidence of valleys against loops over all pairs, and on densities that are known."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.spatial.distance import cdist
+from sklearn.datasets import make_blobs
+
+from gemclust.objectives import MMD, Wasserstein
+from gemclust.valleys import (
+    EDGES,
+    RANKS,
+    SCALES,
+    Valleys,
+    as_distances,
+    between,
+    level,
+    merge,
+    view_of_distances,
+    views_of,
+)
+
+
+def rng(seed=0):
+    return np.random.RandomState(seed)
+
+
+def three_groups(n_samples=60, n_features=2, spread=1.0):
+    """Overlapping or not, with the group of each sample."""
+    centres = np.zeros((3, n_features))
+    centres[1, 0] = centres[2, -1] = 8
+    return make_blobs(n_samples, centers=centres, cluster_std=spread, random_state=0)
+
+
+def neighbours_by_sorting(points, n_neighbours):
+    distances = cdist(points, points)
+    np.fill_diagonal(distances, -1)
+    order = np.argsort(distances, axis=1)[:, 1 : n_neighbours + 1]
+    return np.take_along_axis(distances, order, 1), order
+
+
+# Levels
+
+
+def test_level():
+    assert level(100, 5, 1) == pytest.approx(1.15 * 0.85 * (np.log(20) + 0.5))
+    assert level(100, 5, 20) == pytest.approx(1.15 * (0.2 + 0.65 / 20) * (np.log(20) + 0.5) * 2)
+    sizes = level(np.array([20, 100, 10_000]), 5, 2)
+    assert np.all(np.diff(sizes) > 0)
+    assert np.all(np.diff(level(10_000, SCALES, 2)) < 0)
+    below = level(1000, 8, np.array([1, 2, 3, 5]))
+    assert np.all(np.diff(below) < 0)
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 5])
+def test_level_is_seldom_passed_inside_one_cluster(n_features):
+    depths = []
+    for seed in range(12):
+        points = rng(seed).normal(size=(200, n_features))
+        labels = (points[:, 0] > 0).astype(int)
+        depths.append(between(views_of(points, 141, rng()), labels)[0, 1])
+    assert np.mean(np.array(depths) < 1) >= 11 / 12
+    assert max(depths) > 0
+
+
+# Views
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 3])
+def test_view_of_few_features_is_that_of_the_points(n_features):
+    points, _ = three_groups(n_features=n_features)
+    (view,) = views_of(points, 30, rng())
+    distances, neighbours = neighbours_by_sorting(points, 30)
+    np.testing.assert_allclose(view.distances, distances)
+    np.testing.assert_array_equal(view.neighbours, neighbours)
+    assert view.dimension == n_features
+    np.testing.assert_allclose(view.points, points - points.mean(0))
+    first, second = np.array([0, 3, 7]), np.array([1, 4, 5])
+    middle = (points[first] + points[second]) / 2
+    expected = np.sort(cdist(middle, points), axis=1)[:, :31]
+    np.testing.assert_allclose(view.midway(first, second), expected)
+
+
+@pytest.mark.parametrize("n_features", [4, 7, 80])
+def test_views_of_many_features_are_principal_components(n_features):
+    points = rng().normal(size=(70, n_features)) * np.linspace(5, 1, n_features)
+    views = views_of(points, 20, rng())
+    assert [view.dimension for view in views] == [min(n_features, 50), 2, min(5, n_features)][
+        : len(views)
+    ]
+    assert len(views) == (3 if n_features >= 5 else 2)
+    scores = points - points.mean(0)
+    scores = scores @ np.linalg.svd(scores, full_matrices=False)[2].T
+    for view in views:
+        # All of up to fifty features are seen as they are, which does not change distances.
+        expected, _ = neighbours_by_sorting(scores[:, : view.dimension], 20)
+        np.testing.assert_allclose(view.distances, expected)
+
+
+def test_views_of_sparse_rows_are_those_of_dense_ones():
+    for n_features in (1, 2, 6):
+        points = rng().exponential(size=(50, n_features)) * (rng(1).rand(50, n_features) < 0.7)
+        pairs = zip(
+            views_of(sp.csr_array(points), 10, rng()), views_of(points, 10, rng()), strict=True
+        )
+        for sparse, dense in pairs:
+            np.testing.assert_allclose(sparse.distances, dense.distances)
+    # Of many features, so many components as there are seen of dense rows.
+    wide = sp.random_array((70, 300), density=0.05, format="csr", rng=0)
+    assert [view.dimension for view in views_of(wide, 10, rng())] == [50, 2, 5]
+
+
+@pytest.mark.parametrize("n_features", [2, 40])
+@pytest.mark.parametrize("shift", [0.0, 1e5])
+def test_equal_points_have_no_distance(n_features, shift):
+    points = np.repeat(rng().normal(size=(40, n_features)), 2, axis=0)
+    expected, _ = neighbours_by_sorting(points, 30)
+    view = views_of(points + shift, 30, rng())[0]
+    np.testing.assert_array_equal(view.distances[:, 0], 0)
+    np.testing.assert_allclose(view.distances, expected, rtol=1e-6, atol=1e-12)
+    middle = view.midway(np.array([0]), np.array([1]))
+    np.testing.assert_array_equal(middle[:, :2], 0)
+
+
+def test_points_on_a_lattice_are_spread_by_less_than_a_step():
+    grid = np.repeat(np.arange(20.0), 10)[:, None]
+    (view,) = views_of(3 * grid, 10, rng())
+    assert len(np.unique(view.points)) == 200
+    moved = view.points - 3 * grid
+    assert np.ptp(moved) <= 3
+    few = np.repeat(np.arange(4.0), 10)[:, None]
+    (view,) = views_of(few, 10, rng())
+    np.testing.assert_array_equal(np.unique(view.points), np.unique(few) - 1.5)
+
+
+def test_view_of_distances_is_that_of_the_points():
+    points, _ = three_groups()
+    matrix = cdist(points, points)
+    before = matrix.copy()
+    view = view_of_distances(matrix, 30)
+    np.testing.assert_array_equal(matrix, before)
+    distances, neighbours = neighbours_by_sorting(points, 30)
+    np.testing.assert_allclose(view.distances, distances)
+    np.testing.assert_array_equal(view.neighbours, neighbours)
+    assert view.points is None
+    repeated = np.repeat(np.arange(60), 2)
+    view = view_of_distances(matrix[np.ix_(repeated, repeated)], 5)
+    assert not (view.neighbours == np.arange(120)[:, None]).any()
+    np.testing.assert_array_equal(view.distances[:, 0], 0)
+
+
+def test_distances_from_a_kernel():
+    points, _ = three_groups()
+    expected = cdist(points, points)
+    kernel = as_distances(points @ points.T, MMD())
+    np.testing.assert_allclose(kernel, expected, atol=1e-6)
+    assert as_distances(expected, Wasserstein()) is expected
+
+
+# Evidence
+
+
+def test_evidence_is_that_of_loops_over_all_edges():
+    points, labels = three_groups(spread=2.0)
+    view = view_of_distances(cdist(points, points), 40)
+    valleys = Valleys([view], labels, 0)
+    scales = valleys.scale[:, 0].astype(int)
+    np.testing.assert_array_equal(scales, [3, 5, 8])
+    distances = view.distances
+    for s, k in enumerate(scales):
+        height = -np.log(distances[:, k - 1])
+        low, high = max(k // 2, 2), 2 * k
+        slope = np.log(distances[:, high - 1] / distances[:, low - 1]) / np.log(high / low)
+        for a in range(3):
+            assert valleys.peak[s, a] == height[labels == a].max()
+            assert valleys.inverse_dimension[s, a] == pytest.approx(slope[labels == a].mean())
+            for b in set(range(3)) - {a}:
+                saddle, rank = -np.inf, RANKS
+                for i in range(60):
+                    for place, j in enumerate(view.neighbours[i]):
+                        if {labels[i], labels[j]} != {a, b}:
+                            continue
+                        rank = min(rank, place + 1)
+                        if place < EDGES:
+                            saddle = max(saddle, min(height[i], height[j]))
+                assert valleys.saddle[s, a, b] == saddle
+                assert valleys.rank[0, a, b] == min(rank, 41)
+
+
+def test_joined_evidence_is_that_of_the_joined_groups():
+    points, labels = three_groups(n_samples=70, spread=2.0)
+    labels = 2 * labels + (points[:, 1] > points[:, 1].mean())
+    labels = np.unique(labels, return_inverse=True)[1]
+    view = view_of_distances(cdist(points, points), 40)
+    valleys = Valleys([view], labels, 0)
+    n_groups = len(valleys.size)
+    assert (valleys.scale <= EDGES).all()
+    for i, j in [(0, 1), (2, n_groups - 1), (0, 2)]:
+        valleys.join(i, j)
+        labels = np.where(labels == j, i, labels)
+    alive = np.flatnonzero(valleys.alive)
+    fresh = Valleys([view], np.searchsorted(alive, labels), 0)
+    np.testing.assert_array_equal(valleys.size[alive], fresh.size)
+    np.testing.assert_array_equal(valleys.peak[:, alive], fresh.peak)
+    inverse = valleys.inverse_dimension[:, alive]
+    np.testing.assert_allclose(inverse, fresh.inverse_dimension)
+    for new, i in enumerate(alive.tolist()):
+        expected = fresh.significance(new)
+        np.testing.assert_allclose(valleys.significance(i)[alive], expected)
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 3, 6])
+def test_dimension_of_a_cube(n_features):
+    points = rng().uniform(size=(1500, n_features))
+    valleys = Valleys(views_of(points, 141, rng())[:1], np.zeros(1500, dtype=int), 0)
+    dimension = 1 / valleys.inverse_dimension[:, 0]
+    # The more neighbours, the more of the border: a cube seems to have fewer dimensions there.
+    assert np.abs(dimension[:5] / n_features - 1).max() < 0.3
+    assert (dimension <= 1.05 * n_features).all()
+
+
+def test_dimension_is_that_of_the_data_where_it_is_lower():
+    flat = rng().uniform(size=(800, 2)) @ rng(1).normal(size=(2, 12))
+    valleys = Valleys(views_of(flat, 141, rng()), np.zeros(800, dtype=int), 0)
+    dimension = 1 / valleys.inverse_dimension[valleys.view == 0, 0]
+    assert np.abs(dimension[:5] - 2).max() < 0.5
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 8])
+def test_valleys_of_separate_groups_are_real_and_those_inside_are_not(n_features):
+    points, labels = three_groups(n_samples=240, n_features=max(n_features, 2))
+    if n_features == 1:
+        points = np.where(labels == 2, points[:, 0] - 8, points[:, 0])[:, None]
+    # The first group in two halves.
+    halved = np.where((labels == 0) & (points[:, 0] > 0), 3, labels)
+    matrix = between(views_of(points, 141, rng()), halved)
+    np.testing.assert_array_equal(matrix, matrix.T)
+    assert np.isnan(np.diag(matrix)).all()
+    assert matrix[0, 3] < 1
+    far = [matrix[a, b] for a, b in [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)]]
+    assert min(far) >= 1
+
+
+@pytest.mark.parametrize("factor", [1e-20, 1e-3, 1e6])
+def test_significance_has_no_unit(factor):
+    points, labels = three_groups()
+    repeated, doubled = np.repeat(points[::10], 10, axis=0), np.repeat(labels[::10], 10)
+    for X, groups in [(points, labels), (repeated, doubled)]:
+        expected = between(views_of(X, 59, rng()), groups)
+        actual = between(views_of(factor * X, 59, rng()), groups)
+        np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+def test_groups_without_an_edge_are_apart():
+    distances = cdist(*2 * [np.r_[rng().normal(size=(30, 2)), 100 + rng(1).normal(size=(30, 2))]])
+    valleys = Valleys([view_of_distances(distances, 25)], np.repeat([0, 1], 30), 0)
+    assert valleys.significance(0)[1] > 1e3
+
+
+# Merging
+
+
+def test_merging_takes_the_least_valley_first():
+    points, labels = three_groups(n_samples=240)
+    halved = np.where((labels == 0) & (points[:, 0] > 0), 3, labels)
+    views = views_of(points, 141, rng())
+    matrix = between(views, halved)
+    pairs, heights = merge(Valleys(views, halved, 0))
+    assert pairs.shape == (3, 2)
+    assert set(pairs[0]) == {0, 3}
+    assert heights[0] == np.nanmin(matrix)
+    assert np.all(heights[1:] >= 1)
+    # Each group joins another once, and one is left.
+    assert len(set(pairs[:, 1])) == 3
+    assert not set(pairs[-1]) & set(pairs[:-1, 1])
+    # A step is never below one that it contains.
+    height = dict.fromkeys(range(4), 0.0)
+    for (i, j), found in zip(pairs.tolist(), heights, strict=True):
+        assert found >= max(height[i], height[j])
+        height[i] = found
+
+
+def test_small_groups_are_joined_whatever_lies_around_them():
+    points, labels = three_groups(n_samples=(100, 60, 25))
+    views = views_of(points, 141, rng())
+    for smallest, n_real in [(0, 2), (26, 1), (101, 0)]:
+        _, heights = merge(Valleys(views, labels, smallest))
+        assert (heights >= 1).sum() == n_real
+
+
+def test_one_group_has_nothing_to_merge():
+    views = views_of(rng().normal(size=(20, 2)), 19, rng())
+    pairs, heights = merge(Valleys(views, np.zeros(20, dtype=int), 0))
+    assert pairs.shape == (0, 2)
+    assert heights.shape == (0,)
