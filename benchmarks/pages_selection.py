@@ -1,4 +1,4 @@
-"""Write docs/selection.md and its picture from results/selection.csv.
+"""Write docs/selection.md and its pictures from results/selection.csv and results/units.csv.
 
 python benchmarks/pages_selection.py
 """
@@ -9,13 +9,17 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import suite
+import units
+from harness import read
 from matplotlib.figure import Figure
 from pages import table
 from selection import ALL, FEW, FURTHER, REAL, TIME_LIMIT, Results, groups
 from selection_methods import METHODS
+from units import DEFAULT, SENSITIVITIES
 
 DOCS = Path(__file__).parent.parent / "docs"
 IMAGE = DOCS / "images" / "selection.svg"
+FRONTIER = DOCS / "images" / "selection_frontier.svg"
 NAMES = {
     "gemclust": "gemclust (ours)",
     "hdbscan_5": "HDBSCAN 5",
@@ -31,6 +35,7 @@ NAMES = {
     "bayesian_mixture": "Bayesian mixture",
     "mean_shift": "MeanShift",
     "kmeans_oracle": "*K-means told the true K*",
+    "gemclust_tree_oracle": "*our tree cut at the true K*",
     "gemclus_ova": "gemclus, non-empty, one-vs-all",
     "gemclus_ovo": "gemclus, non-empty, one-vs-one",
 }
@@ -52,11 +57,12 @@ LOOKS = {
 PAGE = """\
 # Finding the number of clusters
 
-Written by `benchmarks/pages_selection.py` from `benchmarks/results/selection.csv`; the data, the
-methods and how each number is measured stand in `benchmarks/README.md`. Each cell is the share of
-sets on which the true number is found / the share within one of it / the mean adjusted Rand index.
-Where a set has several reference labelings, each number is right and the best ARI counts; points
-that the references call noise are left out. "{not_run}" says that a set or more has no row yet.
+Written by `benchmarks/pages_selection.py` from `benchmarks/results/selection.csv` and
+`units.csv`; the data, the methods and how each number is measured stand in
+`benchmarks/README.md`. Each cell is the share of sets on which the true number is found / the
+share within one of it / the mean adjusted Rand index. Where a set has several reference
+labelings, each number is right and the best ARI counts; points that the references call noise are
+left out. "{not_run}" says that a set or more has no row yet.
 
 ![Share of sets with the exact number, tuned and held-out half](images/selection.svg)
 
@@ -87,6 +93,26 @@ Share of {n_unimodal} fresh unimodal samples that are split (Gaussian, uniform, 
 exponential; d = 1, 2, 3, 8, 30; N = 50 to 5,000).
 
 {splits}
+## Other sensitivities
+
+One fit of each set (seed 0, at most 2,000 points), cut at the level of each sensitivity: the
+share of sets with the exact number, and of unimodal samples that are split. A larger sensitivity
+finds more of the true valleys, and more that are none; nothing is fitted anew.
+
+{frontier}
+![Share exact against false splits](images/selection_frontier.svg)
+
+## Units of each objective and model
+
+Joining cannot repair a unit that straddles a gap. Of one fit of each of the {n_tuned} tuned sets
+(seed 0, at most 2,000 points): how many units win samples; their purity, the share of samples
+that are of the commonest class of their unit; the mean ARI of their tree cut at the true number,
+for which nothing but the units and the order of merges counts; and the share of sets with the
+exact number. Sets with one cluster count in the last column only, and fits that were stopped
+after {limit} seconds in none. For comparison, as many K-means cells as there are units by
+default.
+
+{units}
 ## Seeds and stopped fits
 
 Standard deviation over the seeds of the share of exact, at most 2,000 points; a method without
@@ -168,6 +194,59 @@ def splits_table(results):
     return table(["", *columns], body)
 
 
+def shares_exact(rows, names):
+    """The share of sets with the exact number at each sensitivity; None unless all have a row."""
+    if not all(name in rows for name in names):
+        return None
+    hits = [
+        [number in rows[name]["true"].split("|") for number in rows[name]["numbers"].split("|")]
+        for name in names
+    ]
+    return np.mean(hits, axis=0)
+
+
+def frontier(rows):
+    """Name -> share at each sensitivity of the default, or None."""
+    default = {row["dataset"]: row for row in rows if (row["method"], row["objective"]) == DEFAULT}
+    default = {name: row for name, row in default.items() if row["note"] != units.STOPPED}
+    kept = shares_exact(default, suite.UNIMODAL)
+    exact = {f"exact, {len(suite.NAMES)} sets": suite.NAMES} | {
+        f"exact, {half}": names for half, names in HALVES.items()
+    }
+    curves = {title: shares_exact(default, names) for title, names in exact.items()}
+    return curves | {"false splits": None if kept is None else 1 - kept}
+
+
+def frontier_table(curves):
+    body = [
+        [title, *([NOT_RUN] * len(SENSITIVITIES) if curve is None else map(share, curve))]
+        for title, curve in curves.items()
+    ]
+    return table(["sensitivity", *map(str, SENSITIVITIES)], body)
+
+
+def units_table(rows):
+    body = []
+    for model, objective in (DEFAULT, *units.VARIANTS, units.CELLS_OF_KMEANS):
+        chosen = [r for r in rows if (r["method"], r["objective"]) == (model, objective)]
+        chosen = [row for row in chosen if row["dataset"] in units.TUNED]
+        done = [row for row in chosen if row["note"] != units.STOPPED]
+        several = [row for row in done if row["true"] != "1"]
+        values = [
+            [float(row[c] or "nan") for c in ("units", "purity", "tree_ari")] for row in several
+        ]
+        means = np.mean(values, axis=0) if values else [None] * 3
+        hits = [row["found"] in row["true"].split("|") for row in done if row["found"]]
+        count = f"{len(chosen)} of {len(units.TUNED)}, {len(chosen) - len(done)} stopped"
+        cells = [share(means[0], 0), share(means[1]), share(means[2])]
+        cells.append(share(np.mean(hits) if hits else None))
+        if (model, objective) == units.CELLS_OF_KMEANS:
+            model, objective, cells[2:] = "*K-means cells*", "", ["", ""]
+        body.append([model, objective, count, *cells])
+    header = ["model", "objective", "sets", "units", "purity", "ARI of the tree", "exact"]
+    return table(header, body)
+
+
 def per_seed(results, method):
     """The share of exact of each seed; a set that was run once counts the same in all of them."""
     groups = [results.of(method, name, FEW) for name in suite.NAMES]
@@ -235,6 +314,37 @@ def targets_table(results, real):
     return table(["", "measured", "target", "holds"], body)
 
 
+def draw_frontier(curves, results, path):
+    """Share exact against false splits: our curve over sensitivities, a mark for each peer."""
+    exact, *_, splits = curves.values()
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "gemclust", "font.size": 9}
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axis = figure.subplots()
+        if exact is None or splits is None:
+            axis.text(0.5, 0.5, NOT_RUN, ha="center", transform=axis.transAxes)
+        else:
+            axis.plot(splits, exact, "o-", color="#0072B2", markersize=4, label="sensitivity")
+            for sensitivity, x, y in zip(SENSITIVITIES, splits, exact, strict=True):
+                if sensitivity in (SENSITIVITIES[0], 1.0, SENSITIVITIES[-1]):
+                    note = {"xytext": (6, -3), "textcoords": "offset points"}
+                    axis.annotate(f"ours at {sensitivity:g}", (x, y), **note)
+        for method in FURTHER:
+            mean = results.mean(method, suite.NAMES)
+            x = false_splits(results, method, suite.UNIMODAL)
+            if method in JUDGED and method != "gemclust" and mean and x is not None:
+                axis.plot(x, mean[0], "D", color="#D55E00", markersize=4)
+                note = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 8}
+                axis.annotate(NAMES[method], (x, mean[0]), **note)
+        axis.set(xlabel="share of unimodal samples that are split", xlim=(-0.02, 1), ylim=(0, 1))
+        axis.set_ylabel(f"share exact, {len(suite.NAMES)} sets, at most 2,000 points")
+        axis.grid(color="#EEEEEE")
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None})
+
+
 def draw(results, path):
     """The share of exact numbers of each method, one mark for each half of the suite."""
     shares = {method: {} for method in JUDGED}
@@ -273,7 +383,10 @@ def main():
     results = Results()
     real = [name for name in suite.NAMES if suite.kind(name) in REAL]
     parts = {half: [name for name in names if name in real] for half, names in HALVES.items()}
+    rows = read(units.RESULTS)
+    curves = frontier(rows)
     draw(results, IMAGE)
+    draw_frontier(curves, results, FRONTIER)
     text = PAGE.format(
         not_run=NOT_RUN,
         by_group=compared(results, groups()),
@@ -286,6 +399,8 @@ def main():
         n_unimodal=len(suite.UNIMODAL),
         splits=splits_table(results),
         limit=TIME_LIMIT,
+        frontier=frontier_table(curves),
+        units=units_table(rows),
         seeds=seeds_table(results),
         targets=targets_table(results, real),
     )

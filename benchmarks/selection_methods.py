@@ -37,6 +37,17 @@ def gemclust(problem):
     return model.fit_predict(problem.X)
 
 
+def gemclust_tree_oracle(problem):
+    """The tree of units, cut where it is told to."""
+    from gemclust import GeminiClustering
+
+    model = GeminiClustering(max_clusters=problem.max_clusters, random_state=problem.seed)
+    most = len(model.fit(problem.X).selection_.leaves)
+    numbers = {min(number, most) for number in suite.true_numbers(problem.labelings)}
+    cuts = [model.cut(problem.X, n_clusters=number)[0] for number in numbers]
+    return max(cuts, key=lambda labels: suite.ari(labels, problem.labelings))
+
+
 def kmeans(problem, n_clusters, X=None):
     X = problem.X if X is None else X
     return KMeans(n_clusters, n_init=3, random_state=problem.seed).fit(X)
@@ -154,6 +165,7 @@ METHODS = {
     "bayesian_mixture": bayesian_mixture,
     "mean_shift": mean_shift,
     "kmeans_oracle": kmeans_oracle,
+    "gemclust_tree_oracle": gemclust_tree_oracle,
     "gemclus_ova": partial(gemclus, ovo=False),
     "gemclus_ovo": partial(gemclus, ovo=True),
 }

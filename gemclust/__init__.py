@@ -1,8 +1,15 @@
 """Discriminative clustering by generalised mutual information (GEMINI)."""
 
-from gemclust import metrics, objectives
-from gemclust.estimator import GeminiClustering
+from gemclust import displays, metrics, objectives
+from gemclust.estimator import GeminiClustering, select_n_clusters
 
 __version__ = "0.1.0"
 
-__all__ = ["GeminiClustering", "__version__", "metrics", "objectives"]
+__all__ = [
+    "GeminiClustering",
+    "__version__",
+    "displays",
+    "metrics",
+    "objectives",
+    "select_n_clusters",
+]

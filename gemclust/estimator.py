@@ -24,7 +24,7 @@ from gemclust import parameters as checks
 from gemclust.distances import check_affinity
 from gemclust.distributed import ALONE, Processes, current_processes
 from gemclust.evaluation import log_probabilities
-from gemclust.geometry import KEPT_FEATURES, Affinity
+from gemclust.geometry import KEPT_FEATURES, Affinity, Geometry
 from gemclust.messages import warn
 from gemclust.models import ClusterLogits, ModuleModel, Perceptron, most_probable
 from gemclust.objectives import Objective
@@ -32,10 +32,23 @@ from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor, working_dtype
 from gemclust.seeding import start
-from gemclust.selection import Choice, TestPoints, choose, n_standing, select, test_points
+from gemclust.selection import (
+    Choice,
+    TestPoints,
+    choose,
+    n_standing,
+    points_to_test,
+    select,
+)
 from gemclust.shards import Shard, some_rows
 from gemclust.training import Run, Settings, climb, one_pass
-from gemclust.units import LocalFeatures, UnitModel
+from gemclust.units import (
+    SAMPLES_PER_UNIT,
+    UNIT_ITERATIONS,
+    UNIT_OBJECTIVE,
+    LocalFeatures,
+    UnitModel,
+)
 from gemclust.valleys import View, as_distances, view_of_distances, views_of
 
 
@@ -74,7 +87,9 @@ class GeminiClustering(
     sensitivity : float, default=1.0
         With ``n_clusters="auto"``, valleys more significant than 1 / sensitivity are real: larger
         splits more.
-    objective : str or Objective, default="mmd_ovo"
+    objective : str or Objective, default="auto"
+        "auto": "mmd_ovo", by which the clusters are scored; units of the model "local" are then
+        trained by one-vs-all MMD in their own features. Otherwise
         "{kl,tv,hellinger,chi2,mmd,wasserstein,sliced_wasserstein}_{ova,ovo}", "mi" (= "kl_ova"),
         or an instance such as ``MMD("ovo", kernel="rbf")``. The names take the linear kernel and
         the Euclidean distance of X as it is.
@@ -180,7 +195,7 @@ class GeminiClustering(
         n_units: int | str = "auto",
         min_cluster_size: float | None = None,
         sensitivity: float = 1.0,
-        objective: str | Objective = "mmd_ovo",
+        objective: str | Objective = "auto",
         model: str | Callable[[int, int], nn.Module] | nn.Module = "auto",
         hidden_layer_sizes: tuple[int, ...] = (32,),
         activation: str = "relu",
@@ -276,22 +291,22 @@ class GeminiClustering(
         """Everything after validation: units, and the clusters that they form."""
         n_units = checks.resolve_n_units(self, shard.n_given, shard.n_total, shard.n_distinct)
         merging = self.n_clusters == "auto" or n_units > int(self.n_clusters)
-        while True:
+        if not merging:
             problem, run = self._train(shard, objective, progress, n_units, merging)
-            if not merging:
-                self._keep(choose(problem, run), run, problem)
-                return
+            self._keep(choose(problem, run), run, problem)
+            return
+        while n_units:
+            problem, run = self._train(shard, objective, progress, n_units, merging)
             points = self._test_points(shard, problem)
             choice, selection = select(
                 problem, run, points, lambda tree: checks.resolve_number(self, tree)
             )
             found = checks.resolve_number(self, selection.tree)
             n_units = checks.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
-            if not n_units:
-                self._keep(choice, run, problem)
-                self.selection_ = selection
-                self._join(found, problem)
-                return
+        self._keep(choice, run, problem)
+        self.selection_ = selection
+        scored = self._problem(shard.data, objective, processes=shard.processes)
+        self._join(selection.clusters(found), scored)
 
     def _train(
         self, shard: Shard, objective: Objective, progress: Progress, n_units: int, merging: bool
@@ -303,6 +318,9 @@ class GeminiClustering(
         if last is None:
             self._scaling = Scaling(pilot.X, pilot.weight)
         self._model = self._make_model(shard, n_units, merging, last)
+        # Whether units are trained by an objective of their own.
+        automatic = isinstance(self.objective, str) and self.objective == "auto"
+        self._own_units = merging and automatic and isinstance(self._model, UnitModel)
         settings = checks.resolve_settings(self, objective, shard.n_total, self._model.n_units)
         if last is None:
             n_init = checks.resolve_n_init(self, objective, settings, pilot.X, merging)
@@ -312,12 +330,15 @@ class GeminiClustering(
         self._affinity = Affinity(
             objective, pilot.X, pilot.weight, pilot.affinity, self._scaling, shard.n_total
         )
-        problem = self._problem(data, objective, processes=shard.processes)
+        problem = self._problem(data, objective, processes=shard.processes, training=True)
         rng = check_random_state(self.random_state)
         seeds = shard.group.first(rng.randint(np.iinfo(np.int32).max, size=n_init))
         progress.unit = problem.unit
         if last is None:
             levels = self._levels(shard, problem, objective, settings)
+            if self._own_units:
+                problem = self._few_for_units(shard, problem, objective)
+                levels = [problem]
             begin = start(levels[0], seeds, settings)
             levels = levels if settings.solver == "lbfgs" else [problem]
         else:
@@ -325,12 +346,24 @@ class GeminiClustering(
             begin = Run(to_tensor(self._parameters.copy()).to(problem.weight)[None])
         if merging:
             settings = replace(settings, drop=False)
-        return problem, climb(levels, begin, settings, int(seeds[0]), progress, shard.group)
+        if self._own_units:
+            settings = replace(settings, max_iter=min(settings.max_iter, UNIT_ITERATIONS))
+        run = climb(levels, begin, settings, int(seeds[0]), progress, shard.group)
+        run.converged |= self._own_units and settings.max_iter == UNIT_ITERATIONS
+        return problem, run
+
+    def _few_for_units(self, shard: Shard, problem: Problem, objective: Objective) -> Problem:
+        """Units are to share the samples, for which some of them are enough."""
+        size = min(len(shard.pilot), SAMPLES_PER_UNIT * problem.model.n_units)
+        if size == len(problem) and not problem.processes.several:
+            return problem
+        rows = some_rows(len(shard.pilot), size)
+        return self._problem(shard.pilot.draw(rows), objective, training=True)
 
     def _test_points(self, shard: Shard, problem: Problem) -> TestPoints:
         """Samples between which valleys are looked for."""
         pilot = shard.pilot
-        rows = test_points(pilot.weight, problem.model.n_units)
+        rows = points_to_test(pilot.weight, problem.model.n_units)
         inputs = Samples(pilot.X, problem.weight.device, self._input, rows)
         smallest = self.min_cluster_size
         share = len(rows) / n_standing(pilot.weight) * len(pilot) / shard.n_total
@@ -344,9 +377,8 @@ class GeminiClustering(
 
         return TestPoints(inputs, views, None if smallest is None else share * smallest)
 
-    def _join(self, n_clusters: int, problem: Problem) -> None:
-        """Make so many clusters of the units, and set the attributes that follow."""
-        clusters = self.selection_.clusters(n_clusters)
+    def _join(self, clusters: list[list[int]], problem: Problem) -> None:
+        """Make clusters of the units, and set the attributes that follow."""
         parameters = to_tensor(self._parameters[None], problem.weight.device)
         joined = replace(problem, clusters=clusters)
         winners, proportions = joined.survey(parameters)
@@ -373,7 +405,8 @@ class GeminiClustering(
             few = size <= len(shard.pilot)
             rows = some_rows(len(shard.pilot) if few else len(problem), size)
             if few:
-                levels.append(self._problem(shard.pilot.draw(rows), objective))
+                few_data = shard.pilot.draw(rows)
+                levels.append(self._problem(few_data, objective, training=True))
             else:
                 levels.append(problem.subset(rows))
         return [*levels, problem]
@@ -402,12 +435,15 @@ class GeminiClustering(
         objective: Objective,
         clusters: list[list[int]] | None = None,
         processes: Processes = ALONE,
+        training: bool = False,
     ) -> Problem:
         device = checks.resolve_device(self.device)
         inputs = Samples(data.X, device, self._scaling, data.rows)
         geometry = self._affinity.geometry(data.X, data.weight, data.affinity, inputs, device)
         if self._input is not self._scaling:
             inputs = Samples(data.X, device, self._input, data.rows, keep=KEPT_FEATURES)
+        if training and self._own_units:
+            objective, geometry = UNIT_OBJECTIVE, Geometry(features=inputs)
         mass = sum(processes.gather(data.weight.sum()))
         weight = to_tensor(data.weight / mass, device)
         return Problem(
@@ -481,7 +517,10 @@ class GeminiClustering(
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
         # A module's buffers change in training: on a copy, so that an error leaves all as it was.
         model = copy.deepcopy(self._model)
-        problem = self._problem(data, objective, self._clusters, processes)
+        clusters = self._clusters
+        if self._own_units:
+            clusters = [[unit] for units in clusters for unit in units]
+        problem = self._problem(data, objective, clusters, processes, training=True)
         problem = replace(problem, model=model)
         rng = check_random_state(self.random_state)
         seed = processes.first(rng.randint(np.iinfo(np.int32).max))
@@ -670,3 +709,44 @@ class GeminiClustering(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def select_n_clusters(
+    X: ArrayLike, *, sample_weight: ArrayLike | None = None, **parameters: Any
+) -> int:
+    """The number of clusters in X.
+
+    It is `n_clusters_` of `GeminiClustering`. The evidence for it, the numbers at other
+    sensitivities, and the clusters themselves are attributes and methods of that estimator, as
+    `selection_` and `cut`.
+
+    Parameters
+    ----------
+    X : {array-like, memmap, tensor, CSR matrix} of shape (n_samples, n_features)
+        The samples.
+    sample_weight : array-like of shape (n_samples,), default=None
+        A sample of weight 2 counts as two.
+    **parameters : dict
+        Further parameters of `GeminiClustering`, such as `sensitivity` and `random_state`.
+
+    Returns
+    -------
+    n_clusters : int
+        1 and more.
+
+    See Also
+    --------
+    GeminiClustering : The estimator.
+    gemclust.displays.SelectionDisplay : A picture of the evidence.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from gemclust import select_n_clusters
+    >>> X = StandardScaler().fit_transform(load_wine().data)
+    >>> select_n_clusters(X, random_state=0)
+    3
+    """
+    model = GeminiClustering("auto", **parameters).fit(X, sample_weight=sample_weight)
+    return int(model.n_clusters_)

@@ -142,7 +142,8 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
             f"n_units={estimator.n_units} is fewer than n_clusters={estimator.n_clusters}: each "
             "cluster needs a unit."
         )
-    objective = get_objective(estimator.objective)
+    automatic = isinstance(estimator.objective, str) and estimator.objective == "auto"
+    objective = get_objective("mmd_ovo" if automatic else estimator.objective)
     if estimator.solver == "lbfgs" and getattr(objective, "n_pairs", None) is not None:
         raise ValueError(
             f"solver='lbfgs' needs the exact objective; n_pairs={objective.n_pairs} needs "

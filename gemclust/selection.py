@@ -116,8 +116,7 @@ class MergeTree:
     def linkage(self) -> NDArray[Any]:
         """The steps as SciPy's linkage matrix: both groups, the height, and how many units."""
         n_units = len(self.pairs) + 1
-        name, size = np.arange(n_units), np.ones(n_units)
-        group = np.arange(n_units)
+        name, size, group = np.arange(n_units), np.ones(n_units), np.arange(n_units)
         rows = np.zeros((n_units - 1, 4))
         for step, (a, b) in enumerate(self.pairs[self.order]):
             a, b = group[a], group[b]
@@ -164,7 +163,7 @@ class Selection:
 
     @property
     def linkage(self) -> NDArray[Any]:
-        """The tree as SciPy's linkage matrix, of the leaves."""
+        """The tree as SciPy's linkage matrix, in which leaves are counted."""
         return self.tree.linkage
 
     def n_clusters(self, sensitivity: float = 1.0) -> int:
@@ -278,7 +277,7 @@ def n_standing(weight: NDArray[Any]) -> int:
     return int(total) if whole else len(weight)
 
 
-def test_points(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
+def points_to_test(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
     """Numbers of the samples to look for valleys between, in proportion to their weights.
 
     Weights that are whole numbers say how often a sample stands.

@@ -20,6 +20,15 @@ WIDTH = 4.0
 """Width of the kernel in median distances to the nearest of as many seeds as there are units. Units
 on narrower kernels straddle gaps between clusters."""
 
+UNIT_OBJECTIVE = MMD("ova")
+"""By which units are trained unless the user has another; its kernel is that of the features."""
+
+UNIT_ITERATIONS = 10
+"""Units are to share the samples, not to be the best clusters: more change little."""
+
+SAMPLES_PER_UNIT = 50
+"""Units are trained on so many samples each, of all processes."""
+
 LANDMARKS = 256
 SEED_SAMPLES = 5_000
 

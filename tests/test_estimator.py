@@ -824,7 +824,7 @@ def test_warm_start_goes_on_with_the_units(n_units):
     estimator = make(n_units=n_units, warm_start=True).fit(OVERLAPPING)
     cold, reached = estimator.n_iter_, estimator.objective_curve_[-1]
     estimator.fit(OVERLAPPING)
-    assert estimator.n_iter_ < cold
+    assert estimator.n_iter_ <= cold
     assert estimator.objective_curve_[-1] >= reached * (1 - 1e-12)
 
 

@@ -25,6 +25,7 @@ LAYERS = [
     {"parameters", "units"},
     {"progress"},
     {"estimator", "metrics"},
+    {"displays"},
     {"__init__"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

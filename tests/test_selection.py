@@ -14,8 +14,15 @@ from gemclust.models import Perceptron
 from gemclust.objectives import get_objective
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
-from gemclust.selection import MergeTree, Selection, TestPoints, choose, n_standing, select
-from gemclust.selection import test_points as draw_test_points
+from gemclust.selection import (
+    MergeTree,
+    Selection,
+    TestPoints,
+    choose,
+    n_standing,
+    points_to_test,
+    select,
+)
 from gemclust.training import Run
 from gemclust.valleys import views_of
 
@@ -226,16 +233,16 @@ def test_of_very_few_points_nothing_is_said():
 
 
 def test_test_points_are_few_and_spread_by_weight():
-    assert len(draw_test_points(np.ones(25_000), 20)) == 2_000
-    assert len(draw_test_points(np.ones(25_000), 100)) == 10_000
-    np.testing.assert_array_equal(draw_test_points(np.ones(300), 100), np.arange(300))
-    repeated = draw_test_points(np.array([2.0, 1.0, 3.0]), 5)
+    assert len(points_to_test(np.ones(25_000), 20)) == 2_000
+    assert len(points_to_test(np.ones(25_000), 100)) == 10_000
+    np.testing.assert_array_equal(points_to_test(np.ones(300), 100), np.arange(300))
+    repeated = points_to_test(np.array([2.0, 1.0, 3.0]), 5)
     np.testing.assert_array_equal(repeated, [0, 0, 1, 2, 2, 2])
-    np.testing.assert_array_equal(draw_test_points(np.array([4e6, 2e6, 6e6]), 5), repeated)
-    many = np.bincount(draw_test_points(np.array([500.0, 100.0, 301.0]), 5))
+    np.testing.assert_array_equal(points_to_test(np.array([4e6, 2e6, 6e6]), 5), repeated)
+    many = np.bincount(points_to_test(np.array([500.0, 100.0, 301.0]), 5))
     assert many.tolist() == [3, 1, 2]
     weight = np.random.RandomState(0).uniform(0.5, 2, 20_000)
-    drawn = np.bincount(draw_test_points(weight, 40), minlength=20_000)
+    drawn = np.bincount(points_to_test(weight, 40), minlength=20_000)
     assert drawn.sum() == 4_000
     half = weight[:10_000].sum() / weight.sum() * 4_000
     assert drawn[:10_000].sum() == pytest.approx(half, abs=1)
