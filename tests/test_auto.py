@@ -9,12 +9,13 @@ import scipy.sparse as sp
 import torch
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from scipy.spatial.distance import cdist
+from sklearn import neighbors
 from sklearn.base import clone
 from sklearn.datasets import make_blobs, make_circles, make_moons
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from gemclust import GeminiClustering, estimator, parameters, valleys
+from gemclust import GeminiClustering, estimator, parameters
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, Wasserstein
@@ -434,15 +435,15 @@ def test_cost_on_many_samples_is_bounded(monkeypatch):
 
         return call
 
-    class Counting(valleys.NearestNeighbors):
+    class Counting(neighbors.NearestNeighbors):
         def kneighbors(self, X):
             n_asked.append(len(X))
             return super().kneighbors(X)
 
     monkeypatch.setattr(Perceptron, "logits", counted(logits))
     monkeypatch.setattr(Perceptron, "pull_back", counted(pull_back))
-    monkeypatch.setattr(valleys, "NearestNeighbors", Counting)
-    given = {"n_units": 20, "max_iter": 20, "tol": 1e-2, "n_init": 1}
+    monkeypatch.setattr(neighbors, "NearestNeighbors", Counting)
+    given = {"n_units": 20, "max_iter": 20, "tol": 1e-2, "n_init": 1, "objective": "mmd_ovo"}
     units = make(20, model="local", **given).fit(samples)
     alone, n_seen[:] = sum(n_seen), []
     assert not n_asked
@@ -454,6 +455,10 @@ def test_cost_on_many_samples_is_bounded(monkeypatch):
     assert sum(n_seen) <= alone + 4 * 25_000
     assert sum(n_seen) <= 2 * alone
     assert sum(n_asked) <= 20 * 2_000
+    # By default, units see few samples.
+    n_seen.clear()
+    make(n_units=20).fit(samples)
+    assert sum(n_seen) <= 4 * 25_000 + 40 * 50 * 20
 
 
 def test_estimator_hands_the_test_points_to_the_search(monkeypatch, fitted):
