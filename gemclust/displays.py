@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import dendrogram
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
     from gemclust.estimator import GeminiClustering
 
     Array = NDArray[Any]
@@ -117,6 +117,8 @@ class SelectionDisplay:
         ValueError
             If no units were joined.
         """
+        from sklearn.pipeline import Pipeline
+
         model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
         check_is_fitted(model)
         if not hasattr(model, "selection_"):
@@ -173,6 +175,7 @@ class SelectionDisplay:
 
     def _draw_tree(self, axis: Any, n_shown: int) -> None:
         from matplotlib.collections import LineCollection
+        from scipy.cluster.hierarchy import dendrogram
 
         n_clusters, colours = len(self.valleys), self._colours()
         n_leaves = len(self.leaf_clusters)

@@ -10,7 +10,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from sklearn.metrics import pairwise_distances_argmin
-from sklearn.preprocessing import normalize
 
 from gemclust.kernels import Kernel
 from gemclust.samples import row_width, working_dtype
@@ -66,6 +65,9 @@ class CosineMap:
 
     def __call__(self, X: Any) -> Any:
         """The normalised rows."""
+        # Imported when used, as it takes long to load.
+        from sklearn.preprocessing import normalize
+
         dtype = working_dtype(X)
         return normalize(X.astype(dtype, copy=False) * dtype(self.factor))
 

@@ -14,8 +14,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
-from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.neighbors import NearestNeighbors
 
 from gemclust.objectives import Objective
 
@@ -85,6 +83,9 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
     rng : RandomState
         Spreads values that stand on a lattice, where distances repeat.
     """
+    # Imported when used, as these modules take long to load.
+    from sklearn.decomposition import PCA, TruncatedSVD
+
     n_features = X.shape[1]
     if sp.issparse(X) and n_features > MOST_FEATURES:
         # Sparse rows are seen as they are not centred.
@@ -118,6 +119,8 @@ def as_distances(matrix: Array, objective: Objective) -> Array:
 
 
 def _view_of_points(points: Array, n_neighbours: int) -> View:
+    from sklearn.neighbors import NearestNeighbors
+
     points = points - points.mean(0)
     tree = points.shape[1] <= TREE_FEATURES
     index = NearestNeighbors(
@@ -362,6 +365,8 @@ def _best_of_each(pair: Array, score: Array, most: int) -> Array:
 
 def _bridges(view: View, near: Array, most: int = 60) -> Array:
     """The shortest edges that join the components of the graph of nearest neighbours."""
+    from sklearn.neighbors import NearestNeighbors
+
     n_points = len(near)
     a, b = np.repeat(np.arange(n_points), near.shape[1]), near.ravel()
     found: list[tuple[int, int]] = []
