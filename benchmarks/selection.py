@@ -9,7 +9,6 @@ with SET/METHOD/MAX_SAMPLES, for example 'fcps/*' or '*/hdbscan_15/2000'.
 
 import harness  # isort: skip  (limits the threads before numpy is imported)
 
-import argparse
 import signal
 import sys
 from contextlib import contextmanager
@@ -170,11 +169,7 @@ def text(mean):
 
 
 def main():
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument("--only", nargs="+", metavar="PATTERN", help="choose cells by name")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--redo", action="store_true", help="measure the chosen cells again")
+    parser = harness.parser(__doc__, seeds=5)
     parser.add_argument("--summary", action="store_true", help="summarise the rows, run nothing")
     options = parser.parse_args()
     if options.summary:

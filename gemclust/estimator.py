@@ -82,8 +82,8 @@ class GeminiClustering(
         than clusters are joined, so that p(y|x) is the sum of those of a cluster's units, and
         clusters need not be convex.
     min_cluster_size : float, default=None
-        A smaller group of samples is no cluster with ``n_clusters="auto"``. None: 1 % of the
-        samples, at least 4 and at most 20.
+        A smaller group of samples is no cluster with ``n_clusters="auto"``. None: 1 % of those
+        looked at (at most 100 for each unit), at least 4 and at most 20 of them.
     sensitivity : float, default=1.0
         With ``n_clusters="auto"``, valleys more significant than 1 / sensitivity are real: larger
         splits more.

@@ -263,8 +263,7 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     for a, b in tree.pairs[tree.order[: max(0, len(group) - n_clusters)]]:
         valleys.join(a, b)
     alive = np.flatnonzero(valleys.alive)
-    found = np.array([valleys.significance(i)[alive] for i in alive.tolist()])
-    found = np.minimum(found, found.T)
+    found = valleys.matrix()[np.ix_(alive, alive)]
     np.fill_diagonal(found, np.nan)
     matrix[np.ix_(group[alive], group[alive])] = found
     return matrix

@@ -218,6 +218,12 @@ class Valleys:
         rho = np.sort(relative, axis=0)[-2:].mean(0) * self.rank[:, i].max(0) ** 0.125
         return np.where(self.alive & (np.arange(len(size)) != i), rho, np.inf)
 
+    def matrix(self) -> Array:
+        """The significance between each two groups, infinite where one is no more, or the same."""
+        n_groups = len(self.size)
+        rho = np.array([self.significance(i) for i in range(n_groups)]).reshape(n_groups, n_groups)
+        return np.minimum(rho, rho.T)
+
     def join(self, i: int, j: int) -> None:
         """Group i takes in group j."""
         share = self.size[j] / (self.size[i] + self.size[j])
@@ -232,16 +238,6 @@ class Valleys:
         self.alive[j] = False
 
 
-def between(views: list[View], labels: Array) -> Array:
-    """The significance of the valley between each two groups, NaN on the diagonal."""
-    valleys = Valleys(views, labels, 0)
-    n_groups = len(valleys.size)
-    matrix = np.array([valleys.significance(i) for i in range(n_groups)])
-    matrix = np.minimum(matrix, matrix.T)
-    np.fill_diagonal(matrix, np.nan)
-    return matrix
-
-
 def merge(valleys: Valleys) -> tuple[Array, Array]:
     """Join the two groups with the least significant valley until one is left.
 
@@ -254,8 +250,7 @@ def merge(valleys: Valleys) -> tuple[Array, Array]:
         small to be a cluster counts nothing.
     """
     n_groups = len(valleys.size)
-    rho = np.array([valleys.significance(i) for i in range(n_groups)]).reshape(n_groups, n_groups)
-    rho = np.minimum(rho, rho.T)
+    rho = valleys.matrix()
     pairs = np.zeros((n_groups - 1, 2), dtype=int)
     heights = np.zeros(n_groups - 1)
     below = np.zeros(n_groups)

@@ -13,12 +13,18 @@ from gemclust.valleys import (
     SCALES,
     Valleys,
     as_distances,
-    between,
     level,
     merge,
     view_of_distances,
     views_of,
 )
+
+
+def between(views, labels):
+    """The significance of the valley between each two groups, NaN on the diagonal."""
+    matrix = Valleys(views, labels, 0).matrix()
+    np.fill_diagonal(matrix, np.nan)
+    return matrix
 
 
 def rng(seed=0):
