@@ -1,6 +1,6 @@
 """Discriminative clustering by generalised mutual information (GEMINI)."""
 
-from gemclust import displays, metrics, objectives
+from gemclust import datasets, displays, metrics, objectives
 from gemclust.estimator import GeminiClustering, select_n_clusters
 
 __version__ = "0.1.0"
@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GeminiClustering",
     "__version__",
+    "datasets",
     "displays",
     "metrics",
     "objectives",

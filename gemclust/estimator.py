@@ -21,35 +21,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from gemclust import parameters as checks
+from gemclust.categorical import NO_PREDICTION, Categorical
 from gemclust.distances import check_affinity
-from gemclust.distributed import ALONE, Processes, current_processes
-from gemclust.evaluation import log_probabilities
-from gemclust.geometry import KEPT_FEATURES, Affinity, Geometry
+from gemclust.distributed import current_processes
+from gemclust.fitting import Fit, Frame
 from gemclust.messages import warn
-from gemclust.models import ClusterLogits, ModuleModel, Perceptron, most_probable
+from gemclust.models import most_probable
 from gemclust.objectives import Objective
 from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
-from gemclust.samples import Canonical, Samples, Scaling, canonical, to_tensor, working_dtype
-from gemclust.seeding import start
-from gemclust.selection import (
-    Choice,
-    TestPoints,
-    choose,
-    n_standing,
-    points_to_test,
-    select,
-)
-from gemclust.shards import Shard, some_rows
-from gemclust.training import Run, Settings, climb, one_pass
-from gemclust.units import (
-    SAMPLES_PER_UNIT,
-    UNIT_ITERATIONS,
-    UNIT_OBJECTIVE,
-    LocalFeatures,
-    UnitModel,
-)
-from gemclust.valleys import View, as_distances, view_of_distances, views_of
+from gemclust.samples import canonical, to_tensor, working_dtype
+from gemclust.selection import Choice, choose, select
+from gemclust.shards import Shard
+from gemclust.training import one_pass
 
 
 class GeminiClustering(
@@ -93,15 +77,20 @@ class GeminiClustering(
         "{kl,tv,hellinger,chi2,mmd,wasserstein,sliced_wasserstein}_{ova,ovo}", "mi" (= "kl_ova"),
         or an instance such as ``MMD("ovo", kernel="rbf")``. The names take the linear kernel and
         the Euclidean distance of X as it is.
-    model : {"auto", "local", "mlp", "linear"}, callable or torch.nn.Module, default="auto"
+    model : {"auto", "local", "mlp", "linear", "categorical"}, callable or module, default="auto"
         A name, a function ``(n_features, n_clusters) -> torch.nn.Module``, or
-        a module, which is copied. It maps rows of X, centred and scaled by one number, to a logit
-        for each unit. "local" is linear in features of a kernel about as wide as the units lie
-        apart. "auto" is "local" where there are more units than clusters, else "mlp".
+        a torch.nn.Module, which is copied. It maps rows of X, centred and scaled by one number, to
+        a logit for each unit. "local" is linear in features of a kernel about as wide as the units
+        lie apart. "categorical" has free logits for each training sample, for graphs and other data
+        of which only an affinity is known; it predicts no new points. "auto" is "local" where there
+        are more units than clusters, else "mlp".
     hidden_layer_sizes : sequence of int, default=(32,)
         Units of each hidden layer of the "mlp".
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         What follows each hidden layer.
+    init : {"k-means++", "random"}, default="k-means++"
+        Where training starts. "k-means++": near a softmax around samples that lie far from one
+        another, all restarts but the second. "random": at the model's own random parameters.
     n_init : int or "auto", default="auto"
         Number of restarts, trained side by side; the best by objective is kept, and those that
         fall behind are dropped early. "auto": with the solver "lbfgs" 10, or 3 for Wasserstein
@@ -129,6 +118,16 @@ class GeminiClustering(
         Weight of the L2 penalty on the model's weights. With ``objective="mi"`` and
         ``model="linear"`` this is regularised information maximisation (RIM). For MMD and
         Wasserstein it is relative to the scale of X, so that labels do not depend on that scale.
+    entropy : float, default=0.0
+        Weight of the entropy of p(y), which is added to the objective: it favours clusters of equal
+        size. Like `alpha`, it is relative to the scale of X for MMD and Wasserstein.
+    vat : float, default=0.0
+        Weight of virtual adversarial training: the divergence of p(y|x) from that at the worst
+        point around x is subtracted from the objective, by the same scale. With ``objective="mi"``
+        this is IMSAT. It needs dense X and the solver "adam" or "sgd".
+    vat_radius : float or "auto", default="auto"
+        How far that point lies, in the units of X. "auto": a tenth of the median distance of the
+        samples from their centre.
     warm_start : bool, default=False
         Whether `fit` starts from the last solution, with its scaling of X.
     device : str, default="auto"
@@ -153,6 +152,8 @@ class GeminiClustering(
         Iterations of that restart.
     cluster_proportions_ : ndarray of shape (n_clusters_,)
         p(y) on the training data.
+    probabilities_ : ndarray of shape (n_samples, n_clusters_)
+        Only with ``model="categorical"``: p(y|x) of the training samples.
     selection_ : Selection
         Only where there are more units than clusters: their tree (`linkage`), how real each
         valley in it is (`heights`), what other sensitivities would find (`n_clusters`), the valleys
@@ -184,7 +185,7 @@ class GeminiClustering(
     True
     """
 
-    _model: Perceptron | ModuleModel
+    _frame: Frame
     _parameters: NDArray[Any]
 
     def __init__(
@@ -199,6 +200,7 @@ class GeminiClustering(
         model: str | Callable[[int, int], nn.Module] | nn.Module = "auto",
         hidden_layer_sizes: tuple[int, ...] = (32,),
         activation: str = "relu",
+        init: str = "k-means++",
         n_init: int | str = "auto",
         solver: str = "auto",
         learning_rate: float | str = "auto",
@@ -207,6 +209,9 @@ class GeminiClustering(
         tol: float = 1e-4,
         n_iter_no_change: int = 10,
         alpha: float = 0.0,
+        entropy: float = 0.0,
+        vat: float = 0.0,
+        vat_radius: float | str = "auto",
         warm_start: bool = False,
         device: str = "auto",
         verbose: int = 0,
@@ -221,6 +226,7 @@ class GeminiClustering(
         self.model = model
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.init = init
         self.n_init = n_init
         self.solver = solver
         self.learning_rate = learning_rate
@@ -229,6 +235,9 @@ class GeminiClustering(
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.alpha = alpha
+        self.entropy = entropy
+        self.vat = vat
+        self.vat_radius = vat_radius
         self.warm_start = warm_start
         self.device = device
         self.verbose = verbose
@@ -276,12 +285,14 @@ class GeminiClustering(
             weight = checks.check_sample_weight(sample_weight, samples, processes)
             matrix = check_affinity(affinity, samples, objective)
             checks.check_distributed(objective, matrix, processes)
+            checks.check_kind_of_data(self, samples, weight, processes)
             checks.resolve_device(self.device)
         goes_on = self.warm_start and hasattr(self, "_parameters")
         checks.check_same_everywhere(self, samples, processes, goes_on)
+        shard = Shard(samples, weight, matrix, processes)
         with Progress(self, self.max_iter, self.verbose) as progress:
-            fitted._fit(Shard(samples, weight, matrix, processes), objective, progress)
-        fitted.labels_ = fitted._labels(samples)
+            fitted._fit(shard, objective, progress)
+        fitted._label(samples, shard)
         for stale in {name for name in vars(self) if name.endswith("_")} - set(vars(fitted)):
             delattr(self, stale)
         self.__dict__.update(fitted.__dict__)
@@ -291,91 +302,38 @@ class GeminiClustering(
         """Everything after validation: units, and the clusters that they form."""
         n_units = checks.resolve_n_units(self, shard.n_given, shard.n_total, shard.n_distinct)
         merging = self.n_clusters == "auto" or n_units > int(self.n_clusters)
+        warm = self.warm_start and hasattr(self, "_parameters")
+        last = (self._frame, self._parameters) if warm else None
+        fit = Fit(self, shard, objective, progress, last)
         if not merging:
-            problem, run = self._train(shard, objective, progress, n_units, merging)
-            self._keep(choose(problem, run), run, problem)
+            fit.train(n_units, merging)
+            self._keep(fit, choose(fit.problem, fit.run))
             return
         while n_units:
-            problem, run = self._train(shard, objective, progress, n_units, merging)
-            points = self._test_points(shard, problem)
+            fit.train(n_units, merging)
             choice, selection = select(
-                problem, run, points, lambda tree: checks.resolve_number(self, tree)
+                fit.problem,
+                fit.run,
+                fit.test_points(),
+                lambda tree: checks.resolve_number(self, tree),
             )
             found = checks.resolve_number(self, selection.tree)
             n_units = checks.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
-        self._keep(choice, run, problem)
+        self._keep(fit, choice)
         self.selection_ = selection
-        scored = self._problem(shard.data, objective, processes=shard.processes)
-        self._join(selection.clusters(found), scored)
+        self._join(selection.clusters(found), fit.scored())
 
-    def _train(
-        self, shard: Shard, objective: Objective, progress: Progress, n_units: int, merging: bool
-    ) -> tuple[Problem, Run]:
-        """Geometry, model, and training of so many units."""
-        data, pilot = shard.data, shard.pilot
-        warm = self.warm_start and hasattr(self, "_parameters")
-        last = self._model if warm else None
-        if last is None:
-            self._scaling = Scaling(pilot.X, pilot.weight)
-        self._model = self._make_model(shard, n_units, merging, last)
-        # Whether units are trained by an objective of their own.
-        automatic = isinstance(self.objective, str) and self.objective == "auto"
-        self._own_units = merging and automatic and isinstance(self._model, UnitModel)
-        settings = checks.resolve_settings(self, objective, shard.n_total, self._model.n_units)
-        if last is None:
-            n_init = checks.resolve_n_init(self, objective, settings, pilot.X, merging)
-        else:
-            checks.check_same_model(last, self._model)
-            n_init = 1
-        self._affinity = Affinity(
-            objective, pilot.X, pilot.weight, pilot.affinity, self._scaling, shard.n_total
+    def _label(self, samples: Any, shard: Shard) -> None:
+        """Set the labels of the training samples."""
+        if not isinstance(self._frame.model, Categorical):
+            self.labels_ = self._labels(samples)
+            return
+        log_proba = self._of_chunks(
+            np.arange(len(shard.data))[:, None], lambda log_proba: log_proba
         )
-        problem = self._problem(data, objective, processes=shard.processes, training=True)
-        rng = check_random_state(self.random_state)
-        seeds = shard.group.first(rng.randint(np.iinfo(np.int32).max, size=n_init))
-        progress.unit = problem.unit
-        if last is None:
-            levels = self._levels(shard, problem, objective, settings)
-            if self._own_units:
-                problem = self._few_for_units(shard, problem, objective)
-                levels = [problem]
-            begin = start(levels[0], seeds, settings)
-            levels = levels if settings.solver == "lbfgs" else [problem]
-        else:
-            levels = [problem]
-            begin = Run(to_tensor(self._parameters.copy()).to(problem.weight)[None])
-        if merging:
-            settings = replace(settings, drop=False)
-        if self._own_units:
-            settings = replace(settings, max_iter=min(settings.max_iter, UNIT_ITERATIONS))
-        run = climb(levels, begin, settings, int(seeds[0]), progress, shard.group)
-        run.converged |= self._own_units and settings.max_iter == UNIT_ITERATIONS
-        return problem, run
-
-    def _few_for_units(self, shard: Shard, problem: Problem, objective: Objective) -> Problem:
-        """Units are to share the samples, for which some of them are enough."""
-        size = min(len(shard.pilot), SAMPLES_PER_UNIT * problem.model.n_units)
-        if size == len(problem) and not problem.processes.several:
-            return problem
-        rows = some_rows(len(shard.pilot), size)
-        return self._problem(shard.pilot.draw(rows), objective, training=True)
-
-    def _test_points(self, shard: Shard, problem: Problem) -> TestPoints:
-        """Samples between which valleys are looked for."""
-        pilot = shard.pilot
-        rows = points_to_test(pilot.weight, problem.model.n_units)
-        inputs = Samples(pilot.X, problem.weight.device, self._input, rows)
-        smallest = self.min_cluster_size
-        share = len(rows) / n_standing(pilot.weight) * len(pilot) / shard.n_total
-        given = pilot.affinity
-
-        def views(n_neighbours: int) -> list[View]:
-            if given is None:
-                return views_of(pilot.X[rows], n_neighbours, np.random.RandomState(0))
-            distances = as_distances(given[np.ix_(rows, rows)], problem.objective)
-            return [view_of_distances(distances, n_neighbours)]
-
-        return TestPoints(inputs, views, None if smallest is None else share * smallest)
+        position = slice(None) if shard.data.position is None else shard.data.position
+        self.labels_ = log_proba.argmax(1)[position]
+        self.probabilities_ = np.exp(log_proba)[position]
 
     def _join(self, clusters: list[list[int]], problem: Problem) -> None:
         """Make clusters of the units, and set the attributes that follow."""
@@ -393,77 +351,22 @@ class GeminiClustering(
         self.cluster_proportions_ = proportions[0].cpu().numpy()
         self.objective_value_ = float(joined.value(parameters)[0])
 
-    def _levels(
-        self, shard: Shard, problem: Problem, objective: Objective, settings: Settings
-    ) -> list[Problem]:
-        """The problem on ever more of the samples: the first for all restarts, the last on all."""
-        *sizes, _ = checks.level_sizes(shard.n_total, objective)
-        if settings.solver != "lbfgs":
-            sizes = sizes[:1]
-        levels = []
-        for size in sizes:
-            few = size <= len(shard.pilot)
-            rows = some_rows(len(shard.pilot) if few else len(problem), size)
-            if few:
-                few_data = shard.pilot.draw(rows)
-                levels.append(self._problem(few_data, objective, training=True))
-            else:
-                levels.append(problem.subset(rows))
-        return [*levels, problem]
-
-    def _make_model(
-        self, shard: Shard, n_units: int, merging: bool, last: Perceptron | ModuleModel | None
-    ) -> Perceptron | ModuleModel:
-        n_features = shard.data.X.shape[1]
-        self._input: Scaling | LocalFeatures = self._scaling
-        if self.model == "local" or (self.model == "auto" and merging):
-            pilot = shard.pilot
-            if isinstance(last, UnitModel):
-                # Its parameters are those of its features.
-                self._input = last.features
-            else:
-                self._input = LocalFeatures(pilot.X, pilot.weight, self._scaling, n_units, 0)
-            return UnitModel(self._input, n_units)
-        if callable(self.model):
-            return ModuleModel(self.model, n_features, n_units)
-        hidden = () if self.model == "linear" else np.ravel(self.hidden_layer_sizes)
-        return Perceptron((n_features, *hidden, n_units), self.activation)
-
-    def _problem(
-        self,
-        data: Canonical,
-        objective: Objective,
-        clusters: list[list[int]] | None = None,
-        processes: Processes = ALONE,
-        training: bool = False,
-    ) -> Problem:
-        device = checks.resolve_device(self.device)
-        inputs = Samples(data.X, device, self._scaling, data.rows)
-        geometry = self._affinity.geometry(data.X, data.weight, data.affinity, inputs, device)
-        if self._input is not self._scaling:
-            inputs = Samples(data.X, device, self._input, data.rows, keep=KEPT_FEATURES)
-        if training and self._own_units:
-            objective, geometry = UNIT_OBJECTIVE, Geometry(features=inputs)
-        mass = sum(processes.gather(data.weight.sum()))
-        weight = to_tensor(data.weight / mass, device)
-        return Problem(
-            self._model, inputs, weight, geometry, objective, self.alpha, clusters, processes
-        )
-
-    def _keep(self, choice: Choice, run: Run, problem: Problem) -> None:
+    def _keep(self, fit: Fit, choice: Choice) -> None:
         """Set the attributes that follow from training."""
+        run = fit.run
         curve = run.curves[choice.restart]
+        self._frame = fit.frame
         self._parameters = run.parameters[choice.restart].detach().cpu().numpy()
         self._clusters = [[unit] for unit in choice.units.tolist()]
         self._moments: dict[str, dict[str, NDArray[Any]]] = {}
         # Of an earlier fit.
         self.__dict__.pop("selection_", None)
-        self.n_clusters_ = len(choice.units)
+        self.__dict__.pop("probabilities_", None)
+        self.n_clusters_ = self._n_features_out = len(choice.units)
         self.objective_value_ = choice.value
-        self.objective_curve_ = [-problem.unit * loss for loss in curve]
+        self.objective_curve_ = [-fit.problem.unit * loss for loss in curve]
         self.n_iter_ = len(curve)
         self.cluster_proportions_ = choice.proportions
-        self._n_features_out = self.n_clusters_
         if run.interrupted:
             warn("Training was interrupted; the best so far is kept.")
         elif not (run.stopped or run.converged[choice.restart]):
@@ -501,10 +404,11 @@ class GeminiClustering(
         with processes.failing_together():
             objective = checks.check_parameters(self)
             samples = self._validated(X, reset=False)
-            if repr(objective) != repr(self._affinity.objective):
+            fitted = self._frame.affinity.objective
+            if repr(objective) != repr(fitted):
                 raise ValueError(
-                    f"The objective {objective} is not the {self._affinity.objective} of the last "
-                    "fit; partial_fit goes on with that one. Call fit to start again."
+                    f"The objective {objective} is not the {fitted} of the last fit; partial_fit "
+                    "goes on with that one. Call fit to start again."
                 )
             weight = checks.check_sample_weight(sample_weight, samples, processes)
             checks.check_distributed(objective, None, processes)
@@ -516,18 +420,16 @@ class GeminiClustering(
         settings = checks.resolve_settings(self, objective, n_total, len(self._clusters))
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
         # A module's buffers change in training: on a copy, so that an error leaves all as it was.
-        model = copy.deepcopy(self._model)
-        clusters = self._clusters
-        if self._own_units:
-            clusters = [[unit] for units in clusters for unit in units]
-        problem = self._problem(data, objective, clusters, processes, training=True)
-        problem = replace(problem, model=model)
+        frame = replace(self._frame, model=copy.deepcopy(self._frame.model))
+        device = checks.resolve_device(self.device)
+        penalties = checks.resolve_penalties(self, frame.scaling.scale, samples.shape[1])
+        problem = frame.training_problem(data, device, penalties, self._clusters, processes)
         rng = check_random_state(self.random_state)
         seed = processes.first(rng.randint(np.iinfo(np.int32).max))
         moments = self._moments.get(settings.solver, {})
         parameters, moments = processes.first((self._parameters, moments))
         parameters, moments = one_pass(problem, parameters, moments, settings, seed)
-        self._model, self._parameters = model, parameters
+        self._frame, self._parameters = frame, parameters
         self._moments = {settings.solver: moments}
         self.labels_ = self._labels(samples)
         return self
@@ -654,24 +556,23 @@ class GeminiClustering(
             Greater is better.
         """
         samples = self._validated(X, reset=False)
-        objective = self._affinity.objective
-        matrix = check_affinity(affinity, samples, objective)
+        matrix = check_affinity(affinity, samples, self._frame.affinity.objective)
         data = canonical(samples, checks.check_sample_weight(sample_weight, samples), matrix)
-        problem = self._problem(data, objective, self._clusters)
+        problem = self._frame.problem(data, checks.resolve_device(self.device), self._clusters)
         return float(problem.value(to_tensor(self._parameters[None], problem.weight.device))[0])
 
     @property
     def module_(self) -> nn.Module:
         """Torch module from rows of X to the logits of the clusters."""
         check_is_fitted(self)
-        inner = self._model.module(to_tensor(self._parameters))
-        centre = to_tensor(self._scaling.centre)
-        return ClusterLogits(inner, centre, self._scaling.scale, self._clusters)
+        return self._frame.module(self._parameters, self._clusters)
 
     def _validated(self, X: Any, **settings: Any) -> Any:
         """X as it is, if it is numeric: chunks of it are converted when they are used."""
         if not settings.get("reset", True):
             check_is_fitted(self)
+            if isinstance(self._frame.model, Categorical):
+                raise ValueError(NO_PREDICTION)
         if isinstance(X, Tensor):
             X = X.detach().cpu().numpy()
         return validate_data(self, X, accept_sparse="csr", dtype="numeric", **settings)
@@ -688,12 +589,8 @@ class GeminiClustering(
     ) -> NDArray[Any]:
         """What `then` makes of log p(y|x) of some rows at a time."""
         device = checks.resolve_device(self.device)
-        inputs = Samples(X, device, self._input)
-        parameters = to_tensor(self._parameters[None], device)
-        result = log_probabilities(
-            self._model, parameters, inputs, clusters or self._clusters, then
-        )
-        return result[0].cpu().numpy()
+        clusters = clusters or self._clusters
+        return self._frame.log_probabilities(X, self._parameters, clusters, device, then)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

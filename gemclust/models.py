@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -45,7 +46,10 @@ class Model(Protocol):
         """Random parameters, a row for each seed."""
 
     def logits(self, parameters: Tensor, X: Tensor, training: bool = False) -> Tensor:
-        """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""
+        """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units).
+
+        X has the shape (n_samples, n_features), or another X for each restart.
+        """
 
     def pull_back(self, parameters: Tensor, X: Tensor, outer: Tensor) -> Tensor:
         """Gradient with respect to the parameters, given that to the logits in training."""
@@ -55,6 +59,12 @@ class Model(Protocol):
 
     def chance(self) -> Callable[[], None]:
         """A function that lets the model draw from now on what it draws after each other call."""
+
+    def without_traces(self) -> AbstractContextManager[None]:
+        """Within it, the samples that the model sees in training leave no traces in it."""
+
+    def module(self, parameters: Tensor) -> nn.Module:
+        """One restart as a torch module from the scaled input to all logits."""
 
 
 class Perceptron:
@@ -141,6 +151,10 @@ class Perceptron:
         """Nothing is drawn."""
         return lambda: None
 
+    def without_traces(self) -> AbstractContextManager[None]:
+        """There never are any."""
+        return nullcontext()
+
     def module(self, parameters: Tensor) -> nn.Module:
         """One restart as a torch module from the scaled input to all logits."""
         modules: list[nn.Module] = []
@@ -217,9 +231,10 @@ class ModuleModel:
         """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""
         self.template = self.template.to(device=X.device, dtype=X.dtype).train(training)
         if len(parameters) == 1:
-            logits = self._call(parameters[0], X)[None]
+            logits = self._call(parameters[0], X[0] if X.ndim > 2 else X)[None]
         else:
-            logits = vmap(self._call, in_dims=(0, None), randomness="different")(parameters, X)
+            axes = (0, 0 if X.ndim > 2 else None)
+            logits = vmap(self._call, in_dims=axes, randomness="different")(parameters, X)
         return logits
 
     def pull_back(self, parameters: Tensor, X: Tensor, outer: Tensor) -> Tensor:
@@ -256,6 +271,14 @@ class ModuleModel:
         """A function that repeats what dropout draws, on the same chunks in the same order."""
         seed = int(torch.randint(2**31, ()))
         return lambda: cast(None, torch.manual_seed(seed))
+
+    @contextmanager
+    def without_traces(self) -> Iterator[None]:
+        """Within it, running statistics are what they were."""
+        kept = [(buffer, buffer.clone()) for buffer in self.template.buffers()]
+        yield
+        for buffer, value in kept:
+            buffer.copy_(value)
 
     def module(self, parameters: Tensor) -> nn.Module:
         """One restart as a torch module from the scaled input to all logits."""
@@ -370,6 +393,8 @@ def most_probable(log_proba: Tensor) -> Tensor:
 def _first_layer(X: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
     """What each restart makes of X, (n_restarts, n_outputs, n_samples), as one product."""
     restarts, fan_in, fan_out = weights.shape
+    if X.ndim > 2:
+        return torch.baddbmm(biases[..., None], weights.transpose(1, 2), X.transpose(1, 2))
     # Its gradient is laid out as it is: as a view, a restart's would take several times as long.
     columns = weights.transpose(1, 2).reshape(restarts * fan_out, fan_in).contiguous()
     if X.layout == torch.strided:

@@ -17,17 +17,19 @@ from torch import nn
 from gemclust.distributed import ALONE, Processes
 from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
 from gemclust.messages import warn
-from gemclust.models import ACTIVATIONS, ModuleModel, Perceptron
+from gemclust.models import ACTIVATIONS, Model, ModuleModel
 from gemclust.objectives import Objective, get_objective
-from gemclust.samples import to_tensor, working_dtype
+from gemclust.penalties import Penalties
+from gemclust.samples import MERGE_SAMPLES, to_tensor, working_dtype
 from gemclust.selection import MergeTree, Selection
 from gemclust.training import Settings
 
 if TYPE_CHECKING:
     from gemclust.estimator import GeminiClustering
 
-MODELS = ("auto", "local", "mlp", "linear")
+MODELS = ("auto", "local", "mlp", "linear", "categorical")
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
+INITS = ("k-means++", "random")
 SOLVERS = ("auto", "lbfgs", "adam", "sgd")
 FULL_BATCH_SAMPLES = 10_000
 TRANSPORT_SAMPLES = 500
@@ -52,6 +54,9 @@ RUNNING_BATCH = 200
 """Up to so many samples in a batch, the means of an objective with a kernel run over batches.
 Measured, that gains in small batches, delays training in large ones, and does not help objectives
 that see probabilities only."""
+
+VAT_RADIUS = 0.1
+"""Length of adversarial perturbations, in typical distances of samples from their centre."""
 
 RUNNING_SHARE = 0.5
 """Weight of the newest batch in running means."""
@@ -99,13 +104,14 @@ _RULES: dict[str, tuple[Rule, str]] = {
     "sensitivity": (_number(positive=True), "a positive number"),
     "model": (
         _either(_one_of(*MODELS), callable),
-        "'auto', 'local', 'mlp', 'linear', a torch.nn.Module or a function that makes one",
+        f"one of {', '.join(MODELS)}, a torch.nn.Module or a function that makes one",
     ),
     "hidden_layer_sizes": (
         lambda v: all(map(_integer(1), v if isinstance(v, list | tuple | np.ndarray) else [v])),
         "an integer of at least 1, or a sequence of such",
     ),
     "activation": (_one_of(*ACTIVATIONS), f"one of {', '.join(ACTIVATIONS)}"),
+    "init": (_one_of(*INITS), f"one of {', '.join(INITS)}"),
     "n_init": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
     "solver": (_one_of(*SOLVERS), f"one of {', '.join(SOLVERS)}"),
     "learning_rate": (
@@ -120,6 +126,12 @@ _RULES: dict[str, tuple[Rule, str]] = {
     "tol": (_number(positive=False), "a number of at least 0"),
     "n_iter_no_change": (_integer(1), "an integer of at least 1"),
     "alpha": (_number(positive=False), "a number of at least 0"),
+    "entropy": (_number(positive=False), "a number of at least 0"),
+    "vat": (_number(positive=False), "a number of at least 0"),
+    "vat_radius": (
+        _either(_one_of("auto"), _number(positive=True)),
+        "'auto' or a positive number",
+    ),
     "device": (lambda v: isinstance(v, str | torch.device), "'auto' or a device of torch"),
     "verbose": (_either(lambda v: isinstance(v, bool), _integer(0)), "an integer of at least 0"),
 }
@@ -144,12 +156,59 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
         )
     automatic = isinstance(estimator.objective, str) and estimator.objective == "auto"
     objective = get_objective("mmd_ovo" if automatic else estimator.objective)
+    if estimator.vat:
+        _check_vat(estimator)
     if estimator.solver == "lbfgs" and getattr(objective, "n_pairs", None) is not None:
         raise ValueError(
             f"solver='lbfgs' needs the exact objective; n_pairs={objective.n_pairs} needs "
             "solver='adam' or 'sgd'."
         )
     return objective
+
+
+def _check_vat(estimator: GeminiClustering) -> None:
+    given = f"vat={estimator.vat} is not possible with"
+    if estimator.solver == "lbfgs":
+        raise ValueError(
+            f"{given} solver='lbfgs': its gradient is that of no function. Use 'adam' or 'sgd'."
+        )
+    if isinstance(estimator.model, str) and estimator.model in ("local", "categorical"):
+        raise ValueError(
+            f"{given} model={estimator.model!r}, which has no gradient with respect to X. Use "
+            "'mlp', 'linear' or a module."
+        )
+
+
+def check_kind_of_data(
+    estimator: GeminiClustering, X: Any, weight: NDArray[Any], processes: Processes
+) -> None:
+    """What some parameters ask of the data."""
+    if estimator.vat and sp.issparse(X):
+        raise ValueError(
+            f"vat={estimator.vat} moves samples in all directions, so that X has to be dense: use "
+            "X.toarray(), or vat=0."
+        )
+    if not (isinstance(estimator.model, str) and estimator.model == "categorical"):
+        return
+    if processes.several:
+        raise ValueError("model='categorical' is not possible in a process group.")
+    if not weight.all():
+        raise ValueError(
+            "model='categorical' has no p(y|x) for samples of weight 0; leave them out of X."
+        )
+    if estimator.n_clusters == "auto" and X.shape[0] > MERGE_SAMPLES:
+        raise ValueError(
+            f"model='categorical' finds the number of clusters among at most {MERGE_SAMPLES} "
+            f"samples, but X has {X.shape[0]}: set n_clusters, or take another model."
+        )
+
+
+def resolve_penalties(estimator: GeminiClustering, scale: float, n_features: int) -> Penalties:
+    """What is added to the objective, in the units of the model's input."""
+    radius = estimator.vat_radius
+    radius = VAT_RADIUS * math.sqrt(n_features) if radius == "auto" else float(radius) / scale
+    alpha, entropy, vat = float(estimator.alpha), float(estimator.entropy), float(estimator.vat)
+    return Penalties(alpha, entropy, vat, radius)
 
 
 def resolve_n_units(
@@ -254,7 +313,8 @@ def resolve_settings(
         all_at_once = few or objective.n_stages > 0
         given = isinstance(batch_size, int | np.integer)
         exact = getattr(objective, "n_pairs", None) is None
-        solver = "lbfgs" if all_at_once and built_in and not given and exact else "adam"
+        fixed = all_at_once and exact and not given and not estimator.vat
+        solver = "lbfgs" if fixed and built_in else "adam"
     if batch_size == "auto":
         enough = max(BATCH * math.isqrt(n_samples), CLUSTER_BATCH * n_units)
         batch_size = None if few else TRANSPORT_BATCH if transport else enough
@@ -322,10 +382,14 @@ def check_same_everywhere(
 
 
 def resolve_n_init(
-    estimator: GeminiClustering, objective: Objective, settings: Settings, X: Any, merging: bool
+    estimator: GeminiClustering,
+    model: Model,
+    objective: Objective,
+    settings: Settings,
+    X: Any,
+    merging: bool,
 ) -> int:
     """The number of restarts; a user's module is tried on two samples first."""
-    model = estimator._model
     if isinstance(model, ModuleModel) and not sp.issparse(X):
         model.logits(model.initialise([0], _DTYPES[X.dtype.type]), to_tensor(X[:2]))
     if isinstance(model, ModuleModel) and sp.issparse(X) and estimator.n_init not in ("auto", 1):
@@ -351,7 +415,7 @@ def resolve_n_init(
     return RESTARTS if objective.n_stages else TRANSPORT_RESTARTS
 
 
-def check_same_model(last: Perceptron | ModuleModel, model: Perceptron | ModuleModel) -> None:
+def check_same_model(last: Model, model: Model) -> None:
     """A warm start needs parameters of the same names and shapes; a module's buffers go along."""
     before, now = last.architecture, model.architecture
     if before != now:

@@ -19,6 +19,8 @@ from gemclust.geometry import Geometry
 from gemclust.means import OfBatch, RunningMeans, adjoint, project, stages
 from gemclust.models import Model, log_probabilities_of, log_softmax, most_probable
 from gemclust.objectives import Batch, Objective
+from gemclust.objectives.balanced import Balanced, entropy
+from gemclust.penalties import NO_PENALTIES, Penalties, adversarial_divergence
 from gemclust.samples import Samples
 from gemclust.threads import one_thread_if_small
 
@@ -50,8 +52,8 @@ class Problem:
         depend on the scale of X.
     objective : Objective
         The GEMINI.
-    alpha : float
-        Weight of the L2 penalty.
+    penalties : Penalties
+        What training adds to the GEMINI.
     clusters : sequence of sequence of int, optional
         The units, outputs of the model, of each cluster; each is one by default.
     processes : Processes
@@ -65,7 +67,7 @@ class Problem:
     weight: Tensor
     geometry: Geometry
     objective: Objective
-    alpha: float = 0.0
+    penalties: Penalties = NO_PENALTIES
     clusters: Sequence[Sequence[int]] | None = None
     processes: Processes = ALONE
     memory: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
@@ -77,6 +79,12 @@ class Problem:
     def __len__(self) -> int:
         """Number of samples of all processes."""
         return sum(self.sizes)
+
+    @property
+    def trained(self) -> Objective:
+        """What is maximised but for penalties on the model."""
+        weight = self.penalties.entropy
+        return Balanced(self.objective, weight) if weight else self.objective
 
     @property
     def unit(self) -> float:
@@ -117,15 +125,21 @@ class Problem:
         if len(parts) == 1 and not self.processes.several:
             batch = as_batch(self.log_proba(leaf, parts[0], training=True), parts[0])
             if running is None:
-                value = self.objective.evaluate(batch)
+                value = self.trained.evaluate(batch)
             else:
-                value = self.objective.value(*running.means(self.objective, batch))
+                value = self.trained.value(*running.means(self.trained, batch))
+            seen = batch.log_proba
         elif self.by_means:
             value = self._by_means(leaf, rows, parts, as_batch, running)
+            seen = None
         else:
             value = self._by_log_proba(leaf, rows, parts, as_batch)
-        if self.alpha:
-            value = value - self.alpha * self.model.penalty(leaf)
+            seen = None
+        if self.penalties.alpha:
+            value = value - self.penalties.alpha * self.model.penalty(leaf)
+        if self.penalties.vat:
+            seed = 0 if rng is None else int(rng.randint(2**31))
+            value = value - self.penalties.vat * self._adversarial(leaf, parts, mass, seed, seen)
         (gradient,) = torch.autograd.grad(-value.sum(), leaf)
         return -value.detach(), gradient
 
@@ -173,6 +187,7 @@ class Problem:
         as_batch: AsBatch,
         running: RunningMeans | None,
     ) -> Tensor:
+        objective = self.trained
         repeat_chance = self.model.chance()
         constant = leaf.detach()
         n_samples = len(self.inputs if rows is None else self._own(rows))
@@ -191,16 +206,16 @@ class Problem:
             repeat_chance()
             return sum_chunks(visit, range(len(parts)), self.model)
 
-        means = stages(self.objective, sweep, self.processes, running)
-        value, adjoints = adjoint(self.objective, means, sweep, self.processes)
+        means = stages(objective, sweep, self.processes, running)
+        value, adjoints = adjoint(objective, means, sweep, self.processes)
 
         def gradient(i: int) -> tuple[Tensor, ...]:
             if not keep:
                 log_proba = self.log_proba(leaf, parts[i], training=True)
-                inner = project(self.objective, as_batch(log_proba, parts[i]), means, adjoints)
+                inner = project(objective, as_batch(log_proba, parts[i]), means, adjoints)
                 return torch.autograd.grad(inner, leaf)
             log_proba = kept[i].requires_grad_()
-            inner = project(self.objective, as_batch(log_proba, parts[i]), means, adjoints)
+            inner = project(objective, as_batch(log_proba, parts[i]), means, adjoints)
             (outer,) = torch.autograd.grad(inner, log_proba)
             return (self._pull_back(constant, parts[i], log_proba.detach(), outer),)
 
@@ -220,7 +235,7 @@ class Problem:
             )
         )
         whole = torch.cat(log_probas, dim=1).requires_grad_()
-        value = self.objective.evaluate(as_batch(whole, rows))
+        value = self.trained.evaluate(as_batch(whole, rows))
         (outer,) = torch.autograd.grad(value.sum(), whole)
         outers = outer.split([part.shape[1] for part in log_probas], dim=1)
 
@@ -255,6 +270,56 @@ class Problem:
         """A function of the parameters with this value and the sum of these gradients."""
         (total,) = self.processes.sum(sum_chunks(gradient, range(n_parts), self.model))
         return value.detach().to(leaf) + ((leaf - leaf.detach()) * total.to(leaf)).sum(1)
+
+    def _adversarial(
+        self,
+        leaf: Tensor,
+        parts: list[Rows],
+        mass: float | Tensor,
+        seed: int,
+        log_proba: Tensor | None = None,
+    ) -> Tensor:
+        """The virtual adversarial divergence, as a function of the parameters."""
+
+        def of_part(i: int, parameters: Tensor) -> Tensor:
+            rows = parts[i]
+            return adversarial_divergence(
+                self.model,
+                parameters,
+                self.inputs.take(rows),
+                (self.weight if rows is None else self.weight[rows]) / mass,
+                self.penalties.radius,
+                # Other directions in each part of each process.
+                (seed + i + len(parts) * self.processes.rank) % 2**31,
+                self.clusters,
+                log_proba,
+            )
+
+        if len(parts) == 1 and not self.processes.several:
+            return of_part(0, leaf)
+
+        def value_and_gradient(i: int) -> tuple[Tensor, ...]:
+            own = leaf.detach().requires_grad_()
+            divergence = of_part(i, own)
+            return divergence.detach(), torch.autograd.grad(divergence.sum(), own)[0]
+
+        sums = sum_chunks(value_and_gradient, range(len(parts)), self.model)
+        divergence, total = self.processes.sum(sums)
+        return divergence.to(leaf) + ((leaf - leaf.detach()) * total.to(leaf)).sum(1)
+
+    def penalty(self, parameters: Tensor, proportions: Tensor) -> NDArray[Any]:
+        """What training takes from the GEMINI of each restart, in the units of X."""
+        total = self.penalties.alpha * self.model.penalty(parameters)
+        total = total - self.penalties.entropy * entropy(proportions).to(total)
+        if self.penalties.vat:
+            parts, mass = self._parts(None, len(parameters))
+            with torch.enable_grad():
+                total = (
+                    total
+                    + self.penalties.vat
+                    * self._adversarial(parameters, parts, mass, seed=0).detach()
+                )
+        return (self.unit * total).cpu().numpy()
 
     def survey(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Which units win a sample, and the proportions of all, for each restart."""

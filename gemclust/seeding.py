@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
+from gemclust.categorical import Categorical
 from gemclust.evaluation import evaluate
 from gemclust.models import Perceptron
 from gemclust.problem import Imitation, Problem
@@ -54,16 +55,24 @@ class Space:
     typical: float
 
 
-def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
+def start(
+    problem: Problem, seeds: NDArray[Any], settings: Settings, init: str = "k-means++"
+) -> Run:
     """Parameters from which to train, a row for each seed of the random numbers.
 
     All restarts but the second begin as a softmax of minus the squared distance to k-means++
     seeds: the linear model exactly, in its input; others by a short training to imitate it. The
-    second restart begins at random. Of several draws of seeds, each restart takes the best.
+    second restart begins at random. Of several draws of seeds, each restart takes the best. With
+    the `init` "random", all begin at random.
     """
     model, weight = problem.model, problem.weight
     mass = weight.cpu().numpy().astype(np.float64)
     parameters = model.initialise(seeds.tolist(), weight.dtype).to(weight.device)
+    geometry = problem.geometry
+    blind = geometry.features is None and geometry.matrix is None
+    # With free logits and such an objective, nothing else knows where samples lie.
+    if init == "random" or (isinstance(model, Categorical) and blind):
+        return Run(parameters)
     space = seeding_space(problem, mass)
     seeded = np.flatnonzero(np.arange(len(seeds)) != 1)
     tries = TRIES.get(settings.solver, TRIES_OF_ONE) if problem.objective.n_stages else 1
@@ -75,6 +84,9 @@ def start(problem: Problem, seeds: NDArray[Any], settings: Settings) -> Run:
         parameters[seeded] = torch.as_tensor(np.stack(starts)).to(weight)
         return Run(parameters)
     target = torch.as_tensor(np.stack([softmax_around(space, mass, chosen) for chosen in rows]))
+    if isinstance(model, Categorical):
+        parameters[seeded] = model.around(target.to(weight))
+        return Run(parameters)
     imitation = Imitation(model, problem.inputs, weight, target.to(weight))
     if settings.solver == "lbfgs":
         imitation = imitation.on_some(max(IMITATION_SAMPLES, IMITATION_CLUSTER * model.n_units))

@@ -63,10 +63,7 @@ def choose(problem: Problem, run: Run, among: Sequence[int] | None = None) -> Ch
         units = winners[r].nonzero()[:, 0].cpu().numpy()
         fewer = replace(problem, clusters=[[unit] for unit in units])
         values[r] = fewer.value(run.parameters[r : r + 1])[0]
-    penalised = values
-    if problem.alpha:
-        penalty = problem.model.penalty(run.parameters).cpu().numpy()
-        penalised = values - problem.unit * problem.alpha * penalty
+    penalised = values - problem.penalty(run.parameters, proportions)
     if among is not None:
         penalised = np.where(np.isin(np.arange(len(values)), among), penalised, np.nan)
     best = int(np.nanargmax(penalised))

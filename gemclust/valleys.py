@@ -107,7 +107,7 @@ def view_of_distances(distances: Array, n_neighbours: int) -> View:
     distances = distances.astype(np.float64, copy=True)
     np.fill_diagonal(distances, -np.inf)
     order = np.argsort(distances, axis=1, kind="stable")[:, 1 : n_neighbours + 1]
-    return View(np.take_along_axis(distances, order, 1), order, np.inf)
+    return View(np.take_along_axis(distances, order, 1), order, MOST_FEATURES)
 
 
 def as_distances(matrix: Array, objective: Objective) -> Array:

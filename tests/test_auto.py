@@ -15,7 +15,7 @@ from sklearn.datasets import make_blobs, make_circles, make_moons
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from gemclust import GeminiClustering, estimator, parameters
+from gemclust import GeminiClustering, fitting, parameters
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, Wasserstein
@@ -471,13 +471,13 @@ def test_cost_on_many_samples_is_bounded(monkeypatch):
 
 def test_estimator_hands_the_test_points_to_the_search(monkeypatch, fitted):
     seen = []
-    views_of = estimator.views_of
+    views_of = fitting.views_of
 
     def record(points, n_neighbours, rng):
         seen.append(points)
         return views_of(points, n_neighbours, rng)
 
-    monkeypatch.setattr(estimator, "views_of", record)
+    monkeypatch.setattr(fitting, "views_of", record)
     make().fit(X)
     # In the order of the rows, each once.
     np.testing.assert_array_equal(seen[0], np.unique(X, axis=0))

@@ -13,17 +13,17 @@ import gemclust
 ROOT = Path(gemclust.__file__).parent
 
 LAYERS = [
-    {"messages", "threads", "distributed", "samples"},
-    {"objectives", "models", "shards"},
+    {"datasets", "messages", "threads", "distributed", "samples"},
+    {"objectives", "models", "shards", "categorical"},
     {"chunks", "kernels", "means", "valleys"},
     {"distances", "features"},
     {"geometry"},
-    {"evaluation", "lbfgs"},
+    {"evaluation", "lbfgs", "penalties"},
     {"problem"},
     {"training"},
     {"seeding", "selection"},
     {"parameters", "units"},
-    {"progress"},
+    {"fitting", "progress"},
     {"estimator", "metrics"},
     {"displays"},
     {"__init__"},

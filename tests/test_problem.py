@@ -19,6 +19,7 @@ from gemclust.geometry import Affinity
 from gemclust.means import RunningMeans, adjoint, stages
 from gemclust.models import ModuleModel, Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, Batch, get_objective
+from gemclust.penalties import Penalties
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
 
@@ -49,7 +50,9 @@ MODELS = {
 CLUSTERS = [None, [[0], [2]], [[2, 0], [3]], [[1], [3, 0, 2]]]
 
 
-def make_problem(objective, model="mlp", X=None, clusters=None, alpha=0.0, dtype=np.float64):
+def make_problem(
+    objective, model="mlp", X=None, clusters=None, alpha=0.0, entropy=0.0, dtype=np.float64
+):
     """Overlapping blobs with weights."""
     if X is None:
         X, _ = make_blobs(N_SAMPLES, centers=3, cluster_std=2, random_state=0)
@@ -62,7 +65,9 @@ def make_problem(objective, model="mlp", X=None, clusters=None, alpha=0.0, dtype
     affinity = Affinity(objective, X, weight, scaling=scaling)
     geometry = affinity.geometry(X, weight, inputs=inputs)
     mass = torch.as_tensor(weight / weight.sum())
-    return Problem(MODELS[model](), inputs, mass, geometry, objective, alpha, clusters)
+    return Problem(
+        MODELS[model](), inputs, mass, geometry, objective, Penalties(alpha, entropy), clusters
+    )
 
 
 def starts(problem, n_restarts):
@@ -109,7 +114,7 @@ def assert_equal(actual, expected, rtol=1e-12):
 def test_gradient_in_chunks_is_that_of_the_whole(
     in_chunks, objective, model, clusters, size, n_restarts
 ):
-    problem = make_problem(objective, model, clusters=clusters, alpha=0.03)
+    problem = make_problem(objective, model, clusters=clusters, alpha=0.03, entropy=0.2)
     parameters = starts(problem, n_restarts)
     expected = whole(problem, parameters)
     assert (expected[1].norm(dim=1) > 1e-3).all()
@@ -156,7 +161,7 @@ def test_chunks_on_several_threads_are_those_on_one(in_chunks, objective, model)
 def test_gradient_with_clusters_of_several_units_is_that_of_finite_differences(
     in_chunks, objective, clusters, size
 ):
-    problem = make_problem(objective, clusters=clusters, alpha=0.03)
+    problem = make_problem(objective, clusters=clusters, alpha=0.03, entropy=0.2)
     parameters = starts(problem, 2)
     if size < N_SAMPLES:
         in_chunks(problem, 2, size)
@@ -206,11 +211,11 @@ def test_chunks_of_sparse_and_of_float32_samples(in_chunks, objective, container
 @pytest.mark.parametrize("mode", ["ova", "ovo"])
 @pytest.mark.parametrize("clusters", CLUSTERS, ids=str)
 def test_exact_transport_with_the_model_in_chunks(in_chunks, mode, clusters):
-    problem = make_problem(f"wasserstein_{mode}", clusters=clusters, alpha=0.01)
+    problem = make_problem(f"wasserstein_{mode}", clusters=clusters, alpha=0.01, entropy=0.2)
     parameters = starts(problem, 2)
     expected = whole(problem, parameters)
     in_chunks(problem, 2, 8)
-    fresh = make_problem(f"wasserstein_{mode}", clusters=clusters, alpha=0.01)
+    fresh = make_problem(f"wasserstein_{mode}", clusters=clusters, alpha=0.01, entropy=0.2)
     assert_equal(loss_and_gradient(fresh, parameters), expected, 1e-9)
 
 

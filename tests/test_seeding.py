@@ -274,3 +274,13 @@ def test_start_leaves_the_global_random_state_alone():
     start_of(make_task(X, 3, hidden=(4,)), [0, 1])
     assert torch.equal(torch.get_rng_state(), states[0])
     assert (np.random.get_state()[1] == states[1]).all()  # noqa: NPY002
+
+
+def test_random_init_leaves_the_parameters_as_they_were_drawn():
+    X, _ = make_blobs(60, centers=3, random_state=0)
+    problem = make_task(X, 3, hidden=(4,))
+    seeds = np.array([5, 6, 7])
+    begin = start(problem, seeds, SETTINGS, "random")
+    assert torch.equal(begin.parameters, problem.model.initialise([5, 6, 7], torch.float64))
+    seeded = start(problem, seeds, SETTINGS)
+    assert (begin.parameters != seeded.parameters).any(1).tolist() == [True, False, True]

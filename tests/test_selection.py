@@ -12,6 +12,7 @@ from gemclust.geometry import Affinity
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import get_objective
+from gemclust.penalties import Penalties
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
 from gemclust.selection import (
@@ -34,7 +35,9 @@ def make_problem(n_units, alpha=0.0):
     scaling = Scaling(X, weight)
     geometry = Affinity(objective, X, weight).geometry(X, weight)
     model = Perceptron((1, n_units))
-    return Problem(model, Samples(scaling(X)), torch.full((4,), 0.25), geometry, objective, alpha)
+    return Problem(
+        model, Samples(scaling(X)), torch.full((4,), 0.25), geometry, objective, Penalties(alpha)
+    )
 
 
 def linear(*weights_then_biases):

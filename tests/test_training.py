@@ -13,6 +13,7 @@ from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
 from gemclust.models import ModuleModel, Perceptron
 from gemclust.objectives import Batch, get_objective
+from gemclust.penalties import Penalties
 from gemclust.problem import Imitation, Problem
 from gemclust.samples import Samples, Scaling
 from gemclust.threads import SMALL_PRODUCT, one_thread_if_small
@@ -43,7 +44,7 @@ def make_task(objective="mmd_ovo", hidden=(6,), n_samples=60, alpha=0.0, model=N
     geometry = Affinity(objective, X, weight).geometry(X, weight)
     model = model or Perceptron((X.shape[1], *hidden, 3), "tanh")
     weight = torch.as_tensor(weight / weight.sum())
-    return Problem(model, inputs, weight, geometry, objective, alpha)
+    return Problem(model, inputs, weight, geometry, objective, Penalties(alpha))
 
 
 def make_start(problem, seeds=(0, 1, 2, 3, 4)):
@@ -120,7 +121,7 @@ def test_parameters_kept_are_those_of_the_best_loss_seen(settings):
 def test_penalty_is_part_of_the_loss():
     problem = make_task()
     start = make_start(problem)
-    penalised = replace(problem, alpha=0.3)
+    penalised = replace(problem, penalties=Penalties(0.3))
     expected = losses_of(problem, start) + 0.3 * problem.model.penalty(start).numpy()
     np.testing.assert_allclose(losses_of(penalised, start), expected, rtol=1e-12)
     free, held = (run_of(p, start.clone(), LBFGS).parameters for p in (problem, penalised))

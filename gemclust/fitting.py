@@ -1,0 +1,301 @@
+"""From samples to trained units: geometry, model, and training at the estimator's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from torch import Tensor, nn
+
+from gemclust import parameters as checks
+from gemclust.categorical import Categorical
+from gemclust.distributed import ALONE, Processes
+from gemclust.evaluation import log_probabilities
+from gemclust.geometry import KEPT_FEATURES, Affinity, Geometry
+from gemclust.models import ClusterLogits, Model, ModuleModel, Perceptron
+from gemclust.objectives import Objective
+from gemclust.penalties import Penalties
+from gemclust.problem import Problem
+from gemclust.samples import Canonical, Samples, Scaling, to_tensor
+from gemclust.seeding import start
+from gemclust.selection import TestPoints, n_standing, points_to_test
+from gemclust.shards import Shard, some_rows
+from gemclust.training import Run, Settings, climb
+from gemclust.units import (
+    SAMPLES_PER_UNIT,
+    UNIT_ITERATIONS,
+    UNIT_OBJECTIVE,
+    LocalFeatures,
+    UnitModel,
+)
+from gemclust.valleys import View, as_distances, view_of_distances, views_of
+
+if TYPE_CHECKING:
+    from gemclust.estimator import GeminiClustering
+    from gemclust.progress import Progress
+
+Clusters = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How model and objective see samples: all that is fitted but the parameters.
+
+    Parameters
+    ----------
+    scaling : Scaling
+        Centre and scale of X.
+    input : Scaling or LocalFeatures
+        From rows of X to what the model takes.
+    model : Model
+        p(y|x).
+    affinity : Affinity
+        How the objective compares samples.
+    own_units : bool
+        Whether units are trained by an objective of their own, instead of the estimator's.
+    """
+
+    scaling: Scaling
+    input: Scaling | LocalFeatures
+    model: Model
+    affinity: Affinity
+    own_units: bool
+
+    def problem(
+        self,
+        data: Canonical,
+        device: torch.device,
+        clusters: Clusters | None = None,
+        processes: Processes = ALONE,
+    ) -> Problem:
+        """The estimator's objective on these samples."""
+        scaled = Samples(data.X, device, self.scaling, data.rows)
+        same = self.input is self.scaling and not isinstance(self.model, Categorical)
+        seen = scaled if same else self._seen(data, device)
+        geometry = self.affinity.geometry(data.X, data.weight, data.affinity, scaled, device)
+        weight = _shares(data, device, processes)
+        objective = self.affinity.objective
+        return Problem(
+            self.model, seen, weight, geometry, objective, clusters=clusters, processes=processes
+        )
+
+    def training_problem(
+        self,
+        data: Canonical,
+        device: torch.device,
+        penalties: Penalties,
+        clusters: Clusters | None = None,
+        processes: Processes = ALONE,
+    ) -> Problem:
+        """What training maximises on these samples."""
+        if not self.own_units:
+            return replace(self.problem(data, device, clusters, processes), penalties=penalties)
+        if clusters is not None:
+            clusters = [[unit] for units in clusters for unit in units]
+        seen = self._seen(data, device)
+        weight = _shares(data, device, processes)
+        geometry = Geometry(features=seen)
+        return Problem(
+            self.model, seen, weight, geometry, UNIT_OBJECTIVE, penalties, clusters, processes
+        )
+
+    def _seen(self, data: Canonical, device: torch.device) -> Samples:
+        if isinstance(self.model, Categorical):
+            return Samples(np.arange(len(data))[:, None], device)
+        return Samples(data.X, device, self.input, data.rows, keep=KEPT_FEATURES)
+
+    def log_probabilities(
+        self,
+        X: Any,
+        parameters: NDArray[Any],
+        clusters: Clusters,
+        device: torch.device,
+        then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
+    ) -> NDArray[Any]:
+        """What `then` makes of log p(y|x) of some rows of X at a time."""
+        categorical = isinstance(self.model, Categorical)
+        inputs = Samples(X, device, None if categorical else self.input)
+        result = log_probabilities(
+            self.model, to_tensor(parameters[None], device), inputs, clusters, then
+        )
+        return result[0].cpu().numpy()
+
+    def module(self, parameters: NDArray[Any], clusters: Clusters) -> nn.Module:
+        """Torch module from rows of X to the logits of the clusters."""
+        inner = self.model.module(to_tensor(parameters))
+        return ClusterLogits(inner, to_tensor(self.scaling.centre), self.scaling.scale, clusters)
+
+
+def _shares(data: Canonical, device: torch.device, processes: Processes) -> Tensor:
+    """Weights that sum to 1 over all processes."""
+    mass = sum(processes.gather(data.weight.sum()))
+    return to_tensor(data.weight / mass, device)
+
+
+class Fit:
+    """One fit of the estimator: it is told how many units to train, and keeps what came of it.
+
+    Parameters
+    ----------
+    estimator : GeminiClustering
+        Its parameters, all checked; nothing else of it is read.
+    shard : Shard
+        The samples.
+    objective : Objective
+        The GEMINI.
+    progress : Progress
+        Where iterations are reported.
+    last : tuple of Frame and ndarray, optional
+        Frame and parameters from which to go on.
+
+    Attributes
+    ----------
+    frame : Frame
+        How samples are seen.
+    problem : Problem
+        What was trained, on all samples or those that are enough for units.
+    run : Run
+        All restarts.
+    """
+
+    frame: Frame
+    problem: Problem
+    run: Run
+
+    def __init__(
+        self,
+        estimator: GeminiClustering,
+        shard: Shard,
+        objective: Objective,
+        progress: Progress,
+        last: tuple[Frame, NDArray[Any]] | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.shard = shard
+        self.objective = objective
+        self.progress = progress
+        self.last = last
+        self.device = checks.resolve_device(estimator.device)
+
+    def train(self, n_units: int, merging: bool) -> None:
+        """Geometry, model, and training of so many units, to be merged or not."""
+        shard = self.shard
+        self.frame = self._frame(n_units, merging)
+        settings = checks.resolve_settings(
+            self.estimator, self.objective, shard.n_total, self.frame.model.n_units
+        )
+        n_init = 1
+        if self.last is None:
+            n_init = checks.resolve_n_init(
+                self.estimator, self.frame.model, self.objective, settings, shard.pilot.X, merging
+            )
+        rng = check_random_state(self.estimator.random_state)
+        seeds = shard.group.first(rng.randint(np.iinfo(np.int32).max, size=n_init))
+        if merging:
+            settings = replace(settings, drop=False)
+        own_units = self.frame.own_units
+        if own_units:
+            settings = replace(settings, max_iter=min(settings.max_iter, UNIT_ITERATIONS))
+        levels = self._levels(settings)
+        self.problem = levels[-1]
+        self.progress.unit = self.problem.unit
+        if self.last is None:
+            begin = start(levels[0], seeds, settings, self.estimator.init)
+        else:
+            begin = Run(to_tensor(self.last[1].copy()).to(self.problem.weight)[None])
+        if settings.solver != "lbfgs":
+            levels = levels[-1:]
+        self.run = climb(levels, begin, settings, int(seeds[0]), self.progress, shard.group)
+        self.run.converged |= own_units and settings.max_iter == UNIT_ITERATIONS
+
+    def scored(self, clusters: Clusters | None = None) -> Problem:
+        """The estimator's objective on all samples."""
+        return self.frame.problem(self.shard.data, self.device, clusters, self.shard.processes)
+
+    def test_points(self) -> TestPoints:
+        """Samples between which valleys are looked for."""
+        pilot = self.shard.pilot
+        rows = points_to_test(pilot.weight, self.frame.model.n_units)
+        if isinstance(self.frame.model, Categorical):
+            inputs = self.problem.inputs.subset(rows)
+        else:
+            inputs = Samples(pilot.X, self.device, self.frame.input, rows)
+        smallest = self.estimator.min_cluster_size
+        share = len(rows) / n_standing(pilot.weight) * len(pilot) / self.shard.n_total
+        given = pilot.affinity
+
+        def views(n_neighbours: int) -> list[View]:
+            if given is None:
+                return views_of(pilot.X[rows], n_neighbours, np.random.RandomState(0))
+            distances = as_distances(given[np.ix_(rows, rows)], self.objective)
+            return [view_of_distances(distances, n_neighbours)]
+
+        return TestPoints(inputs, views, None if smallest is None else share * smallest)
+
+    def _frame(self, n_units: int, merging: bool) -> Frame:
+        pilot, estimator = self.shard.pilot, self.estimator
+        last = None if self.last is None else self.last[0]
+        scaling = Scaling(pilot.X, pilot.weight) if last is None else last.scaling
+        seen: Scaling | LocalFeatures = scaling
+        model: Model
+        name = estimator.model if isinstance(estimator.model, str) else None
+        if name == "local" or (name == "auto" and merging and not estimator.vat):
+            if last is not None and isinstance(last.model, UnitModel):
+                # Its parameters are those of its features.
+                seen = last.model.features
+            else:
+                seen = LocalFeatures(pilot.X, pilot.weight, scaling, n_units, 0)
+            model = UnitModel(seen, n_units)
+        elif name == "categorical":
+            model = Categorical(len(self.shard.data), n_units)
+        elif name is None:
+            model = ModuleModel(estimator.model, pilot.X.shape[1], n_units)
+        else:
+            hidden = () if name == "linear" else np.ravel(estimator.hidden_layer_sizes)
+            model = Perceptron((pilot.X.shape[1], *hidden, n_units), estimator.activation)
+        if last is not None:
+            checks.check_same_model(last.model, model)
+        automatic = isinstance(estimator.objective, str) and estimator.objective == "auto"
+        affinity = Affinity(
+            self.objective, pilot.X, pilot.weight, pilot.affinity, scaling, self.shard.n_total
+        )
+        own_units = merging and automatic and isinstance(model, UnitModel)
+        return Frame(scaling, seen, model, affinity, own_units)
+
+    def _training_problem(self, data: Canonical, processes: Processes = ALONE) -> Problem:
+        scale = self.frame.scaling.scale
+        penalties = checks.resolve_penalties(self.estimator, scale, data.X.shape[1])
+        return self.frame.training_problem(data, self.device, penalties, processes=processes)
+
+    def _levels(self, settings: Settings) -> list[Problem]:
+        """The problem on ever more of the samples: the first for all restarts, the last on all.
+
+        Units are to share the samples, for which some of them are enough.
+        """
+        shard = self.shard
+        n_units = self.frame.model.n_units
+        enough = min(len(shard.pilot), SAMPLES_PER_UNIT * n_units)
+        alone = not shard.processes.several
+        if self.frame.own_units and self.last is None and not (alone and enough == len(shard.data)):
+            rows = some_rows(len(shard.pilot), enough)
+            return [self._training_problem(shard.pilot.draw(rows))]
+        problem = self._training_problem(shard.data, shard.processes)
+        categorical = isinstance(self.frame.model, Categorical)
+        if self.frame.own_units or categorical or self.last is not None:
+            return [problem]
+        *sizes, _ = checks.level_sizes(shard.n_total, self.objective)
+        if settings.solver != "lbfgs":
+            sizes = sizes[:1]
+        levels = []
+        for size in sizes:
+            few = size <= len(shard.pilot)
+            rows = some_rows(len(shard.pilot) if few else len(problem), size)
+            levels.append(
+                self._training_problem(shard.pilot.draw(rows)) if few else problem.subset(rows)
+            )
+        return [*levels, problem]

@@ -1,0 +1,124 @@
+"""The model without form: free logits of each sample."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse.csgraph import shortest_path
+from sklearn.datasets import make_blobs, make_moons
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import kneighbors_graph
+
+from gemclust import GeminiClustering
+from gemclust.categorical import Categorical
+from gemclust.metrics import gemini_score
+from gemclust.objectives import MMD, Wasserstein
+
+X, Y = make_blobs(100, centers=3, cluster_std=0.5, random_state=0)
+
+
+def fitted(n_clusters=3, **parameters):
+    return GeminiClustering(n_clusters, model="categorical", random_state=0, **parameters)
+
+
+def test_logits_and_their_gradient():
+    model = Categorical(5, 3)
+    parameters = model.initialise([0, 1], torch.float64).requires_grad_()
+    numbers = torch.tensor([[3], [0], [3]])
+    logits = model.logits(parameters, numbers)
+    assert torch.equal(logits, parameters.unflatten(1, (5, 3))[:, [3, 0, 3]])
+    outer = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+    (expected,) = torch.autograd.grad(logits, parameters, outer)
+    torch.testing.assert_close(model.pull_back(parameters.detach(), numbers, outer), expected)
+
+
+@pytest.mark.parametrize("objective", ["mmd_ova", "mmd_ovo", "wasserstein_ova", "wasserstein_ovo"])
+def test_geometry_is_enough(objective):
+    model = fitted(objective=objective).fit(X)
+    assert adjusted_rand_score(Y, model.labels_) == 1
+    assert model.probabilities_.shape == (100, 3)
+    np.testing.assert_array_equal(model.probabilities_.argmax(1), model.labels_)
+    np.testing.assert_allclose(model.probabilities_.sum(1), 1)
+    assert model.objective_value_ == pytest.approx(
+        gemini_score(X, model.probabilities_, objective), rel=1e-9
+    )
+    assert np.array_equal(fitted(objective=objective).fit_predict(X), model.labels_)
+
+
+@pytest.mark.parametrize("objective", ["mi", "tv_ovo", "hellinger_ova", "chi2_ova"])
+def test_f_divergences_are_blind(objective):
+    model = fitted(objective=objective, max_iter=50).fit(X)
+    assert abs(adjusted_rand_score(Y, model.labels_)) < 0.05
+    assert model.n_clusters_ == 3
+
+
+def hops(points, n_neighbors=5):
+    graph = kneighbors_graph(points, n_neighbors)
+    distances = shortest_path(graph.maximum(graph.T), unweighted=True)
+    return np.where(np.isinf(distances), 2 * len(points), distances)
+
+
+@pytest.mark.parametrize("n_clusters", [2, "auto"])
+def test_a_graph_needs_no_features(n_clusters):
+    points, y = make_moons(200, noise=0.04, random_state=0)
+    distances = hops(points)
+    assert distances[y == 0][:, y == 1].min() == 400  # two parts
+    numbers = np.arange(200)[:, None]
+    objective = Wasserstein("ova", metric="precomputed")
+    model = fitted(n_clusters, objective=objective).fit(numbers, affinity=distances)
+    assert model.n_clusters_ == 2
+    assert adjusted_rand_score(y, model.labels_) == 1
+
+
+def test_affinity_may_be_a_kernel():
+    model = fitted(objective=MMD("ovo", kernel="precomputed")).fit(X, affinity=X @ X.T)
+    assert adjusted_rand_score(Y, model.labels_) == 1
+
+
+def test_equal_rows_and_weights_share_a_row():
+    rows = np.repeat(np.arange(100), 2)
+    twice = fitted().fit(X[rows])
+    heavy = fitted().fit(X, sample_weight=np.full(100, 2.0))
+    np.testing.assert_array_equal(twice.labels_, heavy.labels_[rows])
+    np.testing.assert_allclose(twice.probabilities_, heavy.probabilities_[rows], atol=1e-10)
+
+
+def test_warm_start_goes_on_and_another_model_forgets():
+    model = fitted(warm_start=True, max_iter=3).fit(X)
+    value = model.objective_value_
+    assert model.set_params(max_iter=50).fit(X).objective_value_ >= value
+    assert not hasattr(model.set_params(model="linear", warm_start=False).fit(X), "probabilities_")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda m: m.predict(X),
+        lambda m: m.predict_proba(X),
+        lambda m: m.transform(X),
+        lambda m: m.score(X),
+        lambda m: m.partial_fit(X),
+        lambda m: m.module_,
+    ],
+)
+def test_no_new_points(use):
+    model = fitted().fit(X)
+    with pytest.raises(ValueError, match="labels_ and probabilities_"):
+        use(model)
+
+
+def test_samples_of_weight_zero_have_no_logits():
+    with pytest.raises(ValueError, match="weight 0"):
+        fitted().fit(X, sample_weight=np.r_[0.0, np.ones(99)])
+
+
+def test_the_number_is_found_among_few_samples_only(monkeypatch):
+    from gemclust import parameters
+
+    monkeypatch.setattr(parameters, "MERGE_SAMPLES", 50)
+    with pytest.raises(ValueError, match="X has 100"):
+        fitted("auto").fit(X)
+
+
+def test_mini_batches():
+    model = fitted(solver="adam", batch_size=40, learning_rate=0.1, max_iter=200).fit(X)
+    assert adjusted_rand_score(Y, model.labels_) == 1
