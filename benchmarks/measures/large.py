@@ -7,10 +7,18 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from gemclust import GeminiClustering
+from gemclust.distributed import ALONE
+from gemclust.fitting import Fit
 from gemclust.metrics import gemini_score
+from gemclust.models import most_probable
+from gemclust.objectives import get_objective
+from gemclust.parameters import resolve_n_units
+from gemclust.progress import Progress
+from gemclust.shards import Shard
 from measures.timing import Outcome, alternate, endless, seconds
 
 WARM_UP = 12_000  # rows: enough for both to go the way they go on all
+SELECTED = ((1_000, 8), (10_000, 8), (100_000, 8), (1_000_000, 8), (10_000, 1_000))
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 
 
@@ -59,3 +67,26 @@ def growth(repeat, solver, iterations=None, batch_size=None):
             float(exponent), note=f"{iterations or model.max_iter} iterations at most; {note}"
         )
     }
+
+
+def selection(repeat, n_samples, n_features):
+    """A fit that finds the number of clusters, and its units alone: trained, and all labelled."""
+    X, y = make_blobs(n_samples, n_features, centers=12, center_box=(-20, 20), random_state=0)
+    X = X.astype(np.float32)
+    ours = GeminiClustering("auto", random_state=repeat)
+    for call in (ours.fit, lambda some: units_alone(ours, some)):
+        call(X[:1_000])
+    times = alternate([lambda: ours.fit(X), lambda: units_alone(ours, X)], 1, repeat)
+    agreement = adjusted_rand_score(y, ours.labels_)
+    return {"": Outcome(*times, f"{ours.n_clusters_} of 12 clusters, ARI {agreement:.3f}")}
+
+
+def units_alone(model, X):
+    """What a fit of the estimator does before it looks for valleys, and labels by units."""
+    shard = Shard(X, np.broadcast_to(np.float32(1), len(X)), None, ALONE)
+    fit = Fit(model, shard, get_objective("mmd_ovo"), Progress(model, model.max_iter, 0))
+    n_units = resolve_n_units(model, shard.n_given, shard.n_total, shard.n_distinct)
+    fit.train(n_units, merging=True)
+    units = [[unit] for unit in range(n_units)]
+    parameters = fit.run.parameters[0].numpy()
+    fit.frame.log_probabilities(X, parameters, units, fit.device, most_probable)

@@ -143,6 +143,11 @@ MEASURES["growth/adam"] = measure(
     batch_size=1000,
 )
 MEASURES["growth/lbfgs"] = measure(large.growth, exponent("L-BFGS, whole fit"), solver="lbfgs")
+for n_samples, n_features in large.SELECTED:
+    row = slower_than("its units", f'n_clusters="auto", {n_samples:,} x {n_features:,}', 2)
+    MEASURES[f"selection/{n_samples}x{n_features}"] = measure(
+        large.selection, row, n_samples=n_samples, n_features=n_features
+    )
 MEASURES["memory/ram"] = measure(
     process.memory,
     megabytes("1,000,000 x 32 in memory"),
