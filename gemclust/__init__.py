@@ -1,5 +1,8 @@
 """Discriminative clustering by generalised mutual information (GEMINI)."""
 
+# First: loaded after parts of SciPy and scikit-learn, torch takes longer.
+import torch  # noqa: F401
+
 from gemclust import datasets, displays, metrics, objectives
 from gemclust.estimator import GeminiClustering, select_n_clusters
 
