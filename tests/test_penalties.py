@@ -266,7 +266,7 @@ def test_vat_makes_the_fitted_model_smooth():
 @pytest.mark.parametrize(
     "objective", ["tv_ovo", "mmd_ova", "wasserstein_ova", "sliced_wasserstein_ova"]
 )
-@pytest.mark.parametrize("model", ["linear", "mlp", small_module], ids=str)
+@pytest.mark.parametrize("model", ["linear", "mlp", small_module], ids=["linear", "mlp", "module"])
 def test_vat_works_with_every_objective_and_model(objective, model):
     X, y = make_blobs(90, centers=3, cluster_std=0.4, random_state=0)
     model = GeminiClustering(
