@@ -55,6 +55,7 @@ FITS = {
     "first shard large": ({"model": "linear", "n_init": 3}, np.float64, False, 2_300),
     "tiny shard": ({"model": "linear"}, np.float32, True, 2_590),
     "kl_ova": ({"objective": "kl_ova", "alpha": 0.01}, np.float64, True, 900),
+    "entropy": ({"objective": "mi", "entropy": 0.3}, np.float64, True, 900),
     "tv_ova": ({"objective": "tv_ova", "model": "linear"}, np.float32, True, 900),
     "tv_ovo": ({"objective": "tv_ovo", "model": "linear"}, np.float64, False, 1_700),
     "hellinger_ovo": ({"objective": "hellinger_ovo", "model": "linear"}, np.float32, True, 1_500),
