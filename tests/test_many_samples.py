@@ -1,13 +1,18 @@
 """Work and memory on many samples: bounded counts of both, no seconds."""
 
+import os
 import pickle
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from limited import CASES
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
 from threadpoolctl import threadpool_info
@@ -166,6 +171,22 @@ def test_nothing_grows_with_the_square_of_the_number_of_samples(objective):
     model = make(objective=objective, n_init=1, max_iter=2)
     peak = peak_of(lambda: (model.fit(X), model.score(X)))
     assert peak < 0.4 * 8 * len(X) ** 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("case", CASES)
+def test_a_process_with_little_memory(case):
+    """What tracemalloc does not see, as torch's tensors: a limit on the process does."""
+    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("limited.py")), case]
+    limits = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    done = subprocess.run(
+        command, env=os.environ | limits, capture_output=True, text=True, timeout=300
+    )
+    if case in ("copy", "pairs"):
+        assert done.returncode
+        assert "memory" in done.stderr.lower()
+    else:
+        assert done.stdout == "fitted\n", done.stderr[-2_000:]
 
 
 # Work

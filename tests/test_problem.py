@@ -23,7 +23,7 @@ from gemclust.penalties import Penalties
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
 
-N_SAMPLES = 53
+N_SAMPLES = 54
 BY_MEANS = [name for name in OBJECTIVES if get_objective(name).n_stages]
 KERNELS = {
     "matrix": MMD("ovo", kernel="rbf", n_components=None),
@@ -109,7 +109,7 @@ def assert_equal(actual, expected, rtol=1e-12):
 
 @every_objective
 @pytest.mark.parametrize("model", ["linear", "mlp"])
-@pytest.mark.parametrize(("size", "n_restarts"), [(7, 3), (N_SAMPLES - 1, 1), (1, 1)])
+@pytest.mark.parametrize(("size", "n_restarts"), [(7, 3), (9, 2), (N_SAMPLES - 1, 1), (1, 1)])
 @pytest.mark.parametrize("clusters", [None, CLUSTERS[2]], ids=str)
 def test_gradient_in_chunks_is_that_of_the_whole(
     in_chunks, objective, model, clusters, size, n_restarts
@@ -208,14 +208,15 @@ def test_chunks_of_sparse_and_of_float32_samples(in_chunks, objective, container
     assert_equal(actual, expected, 2e-5)
 
 
+@pytest.mark.parametrize("family", ["wasserstein", "sliced_wasserstein"])
 @pytest.mark.parametrize("mode", ["ova", "ovo"])
 @pytest.mark.parametrize("clusters", CLUSTERS, ids=str)
-def test_exact_transport_with_the_model_in_chunks(in_chunks, mode, clusters):
-    problem = make_problem(f"wasserstein_{mode}", clusters=clusters, alpha=0.01, entropy=0.2)
+def test_transport_with_the_model_in_chunks(in_chunks, family, mode, clusters):
+    problem = make_problem(f"{family}_{mode}", clusters=clusters, alpha=0.01, entropy=0.2)
     parameters = starts(problem, 2)
     expected = whole(problem, parameters)
     in_chunks(problem, 2, 8)
-    fresh = make_problem(f"wasserstein_{mode}", clusters=clusters, alpha=0.01, entropy=0.2)
+    fresh = make_problem(f"{family}_{mode}", clusters=clusters, alpha=0.01, entropy=0.2)
     assert_equal(loss_and_gradient(fresh, parameters), expected, 1e-9)
 
 

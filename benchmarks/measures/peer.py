@@ -114,7 +114,7 @@ def wasserstein(repeat, batch_size, n_samples=2000, n_clusters=3, epochs=4):
         lambda: (seconds(lambda: longer.fit(X)) - seconds(lambda: shorter.fit(X))) / epochs,
     ]
     own, other = alternate(clocks, 1, repeat, clock=lambda call: call())
-    return {"": Outcome(own, other, f"mean of {epochs} epochs, n = {n_samples}, K = {n_clusters}")}
+    return {"": Outcome(own, other, f"{epochs} epochs, n = {n_samples}, K = {n_clusters}")}
 
 
 def restarts(repeat, all_to_the_end=False, rounds=3):
