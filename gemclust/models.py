@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol, cast
 
@@ -292,6 +292,8 @@ class ModuleModel:
 class ClusterLogits(nn.Module):
     """From rows of X, in their own units, to the logits of the clusters.
 
+    Its `state_dict` holds all of it, so that `from_state_dict` makes it anew from that of a file.
+
     Parameters
     ----------
     inner : nn.Module
@@ -305,15 +307,46 @@ class ClusterLogits(nn.Module):
     """
 
     centre: Tensor
+    scale: Tensor
+    cluster: Tensor
 
     def __init__(
         self, inner: nn.Module, centre: Tensor, scale: float, clusters: list[list[int]]
     ) -> None:
         super().__init__()
         self.inner = inner
+        # Units that are in no cluster have the number -1.
+        cluster = torch.full((1 + max(map(max, clusters)),), -1)
+        for number, units in enumerate(clusters):
+            cluster[units] = number
         self.register_buffer("centre", centre.clone())
-        self.scale = scale
+        self.register_buffer("scale", torch.tensor(scale, dtype=centre.dtype))
+        self.register_buffer("cluster", cluster)
         self.clusters = clusters
+
+    @classmethod
+    def from_state_dict(cls, inner: nn.Module, state: Mapping[str, Tensor]) -> ClusterLogits:
+        """What was saved, around a new module of the same architecture.
+
+        Parameters
+        ----------
+        inner : nn.Module
+            As the function made it that was the estimator's `model`; its parameters are replaced.
+        state : mapping of str to tensor
+            The state of an estimator's ``module_``.
+
+        Returns
+        -------
+        module : ClusterLogits
+            From rows of X to the logits of the clusters, for evaluation.
+        """
+        cluster, centre = state["cluster"], state["centre"]
+        clusters = [
+            (cluster == number).nonzero()[:, 0].tolist() for number in range(1 + int(cluster.max()))
+        ]
+        module = cls(inner.to(centre.dtype), centre, float(state["scale"]), clusters)
+        module.load_state_dict(state)
+        return module.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (n_samples, n_clusters)."""

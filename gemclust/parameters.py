@@ -16,11 +16,11 @@ from torch import nn
 
 from gemclust.distributed import ALONE, Processes
 from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
-from gemclust.messages import warn
+from gemclust.messages import did_you_mean, warn
 from gemclust.models import ACTIVATIONS, Model, ModuleModel
 from gemclust.objectives import Objective, get_objective
 from gemclust.penalties import Penalties
-from gemclust.samples import MERGE_SAMPLES, to_tensor, working_dtype
+from gemclust.samples import MERGE_SAMPLES, as_array, to_tensor, working_dtype
 from gemclust.selection import MergeTree, Selection
 from gemclust.training import Settings
 
@@ -136,13 +136,16 @@ _RULES: dict[str, tuple[Rule, str]] = {
     "verbose": (_either(lambda v: isinstance(v, bool), _integer(0)), "an integer of at least 0"),
 }
 
+_NAMES = {"model": MODELS, "activation": ACTIVATIONS, "init": INITS, "solver": SOLVERS}
+
 
 def check_parameters(estimator: GeminiClustering) -> Objective:
     """Raise a ValueError that names the first parameter that is wrong; return the objective."""
     for name, (good, expected) in _RULES.items():
         value = getattr(estimator, name)
         if not good(value):
-            raise ValueError(f"{name}={value!r} is not possible; it must be {expected}.")
+            hint = did_you_mean(value, _NAMES.get(name, ("auto",)))
+            raise ValueError(f"{name}={value!r} is not possible; it must be {expected}.{hint}")
     if estimator.solver == "lbfgs" and isinstance(estimator.batch_size, int | np.integer):
         raise ValueError(
             f"solver='lbfgs' takes all samples at once; batch_size={estimator.batch_size} needs "
@@ -154,8 +157,7 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
             f"n_units={estimator.n_units} is fewer than n_clusters={estimator.n_clusters}: each "
             "cluster needs a unit."
         )
-    automatic = isinstance(estimator.objective, str) and estimator.objective == "auto"
-    objective = get_objective("mmd_ovo" if automatic else estimator.objective)
+    objective = get_objective(estimator.objective)
     if estimator.vat:
         _check_vat(estimator)
     if estimator.solver == "lbfgs" and getattr(objective, "n_pairs", None) is not None:
@@ -275,7 +277,7 @@ def check_sample_weight(sample_weight: Any, X: Any, processes: Processes = ALONE
     n_samples = X.shape[0]
     if sample_weight is None:
         return np.broadcast_to(np.ones(1, dtype=working_dtype(X)), n_samples)
-    weight = np.asarray(sample_weight, dtype=working_dtype(X))
+    weight = np.asarray(as_array(sample_weight), dtype=working_dtype(X))
     if weight.ndim == 0:
         weight = np.full(n_samples, weight)
     if weight.shape != (n_samples,):
