@@ -1,4 +1,4 @@
-"""Searches without classes: which scorer finds which number of clusters, kernel width and objective.
+"""Searches without classes: the number of clusters, kernel and objective that each scorer finds.
 
     python benchmarks/search.py [--only PATTERN ...] [--seeds 1] [--redo]
 
@@ -31,15 +31,18 @@ from gemclust.objectives import MMD
 
 RESULTS = Path(__file__).parent / "results" / "search.csv"
 COLUMNS = [*harness.Cell._fields, "n_samples", "true", "found", "exact", "within_one", "most"]
-COLUMNS += ["chosen", "ari", "best_ari", "seconds", "note"]
+COLUMNS += ["chosen", "ari", "seconds", "note"]
 SAMPLES = 500  # at most so many of a set
 NUMBERS = (1, 2, 3, 4, 5, 6, 8, 10)
 WIDTHS = (1, 8)  # of the kernel's bandwidth, in those of the median distance
 GRIDS = ("number", "all")
-SETS = """blobs/k2_d10 blobs/k3_d2 blobs/k5_d2 blobs/k5_d10 moons/noise_05 circles/two anisotropic/k3_d2
-    imbalanced/k3_d2 imbalanced/k4_d10 varied/k3_d2 noise_features/k3_d2 outliers/k4_d2 student/df10
-    one/gaussian_2 one/uniform_2 one/gaussian_10 fcps/hepta fcps/lsun fcps/tetra fcps/twodiamonds
-    wut/x2 uci/wine uci/ecoli sklearn/iris""".split()
+SETS = (
+    *("blobs/k2_d10", "blobs/k3_d2", "blobs/k5_d2", "blobs/k5_d10", "moons/noise_05"),
+    *("circles/two", "anisotropic/k3_d2", "imbalanced/k3_d2", "imbalanced/k4_d10"),
+    *("varied/k3_d2", "noise_features/k3_d2", "outliers/k4_d2", "student/df10"),
+    *("one/gaussian_2", "one/uniform_2", "one/gaussian_10", "fcps/hepta", "fcps/lsun"),
+    *("fcps/tetra", "fcps/twodiamonds", "wut/x2", "uci/wine", "uci/ecoli", "sklearn/iris"),
+)
 SCORERS = {
     "own": lambda model, X: model.score(X),
     "gemini_mmd": GeminiScorer("mmd_ovo"),
@@ -49,7 +52,7 @@ SCORERS = {
     "davies_bouldin": davies_bouldin_scorer,
 }
 AGREEMENTS = {"heldout": found_again, "stability": agreement}
-METHODS = (*AGREEMENTS, *SCORERS)
+METHODS = (*AGREEMENTS, *SCORERS, "classes")  # the last is told them
 
 
 def cells(n_seeds):
@@ -68,19 +71,21 @@ def families(X):
     return named | kernels | {"units": {"n_units": [40]}}
 
 
-def score(model, X, y=None):
+def score(model, X, y):
     """All scorers at once; the second model is fitted once for all that need it."""
     labels = two_labelings(model, X)
     found = {name: measure(*labels) for name, measure in AGREEMENTS.items()}
-    return found | {name: scorer(model, X) for name, scorer in SCORERS.items()}
+    found |= {name: scorer(model, X) for name, scorer in SCORERS.items()}
+    return found | {"classes": suite.ari(labels[0], y.T), "clusters": len(np.unique(labels[0]))}
 
 
 class Search:
-    """The scores of all candidates on one set, and the labels of those that are asked for."""
+    """The scores of all candidates on one set; `classes` is the ARI with the true labels."""
 
     def __init__(self, name, seed):
-        self.X, self.labelings = suite.load(name, SAMPLES, seed)
-        grids = families(self.X)
+        X, labelings = suite.load(name, SAMPLES, seed)
+        self.n_samples, self.true = len(X), suite.true_numbers(labelings)
+        grids = families(X)
         model = GeminiClustering(n_init=3, random_state=seed)
         start = time.perf_counter()
         search = GridSearchCV(
@@ -92,26 +97,19 @@ class Search:
             error_score="raise",
         )
         with warnings.catch_warnings(action="ignore"):
-            search.fit(self.X)
+            search.fit(X, np.column_stack(labelings))
         self.seconds = time.perf_counter() - start
         self.results = search.cv_results_
         self.families = np.repeat(list(grids), len(NUMBERS))
-        self.models = [model.set_params(**p).__sklearn_clone__() for p in self.results["params"]]
-        self.ari = cache(self._ari)
 
-    def among(self, grid):
-        """Numbers of the candidates of a grid: all, or those of the default objective."""
-        return np.flatnonzero((self.families == "mmd_ovo") | (grid == "all"))
+    def of(self, method):
+        """The mean score of each candidate."""
+        return self.results[f"mean_test_{method}"]
 
     def best(self, method, grid):
-        among = self.among(grid)
-        return int(among[np.argmax(self.results[f"mean_test_{method}"][among])])
-
-    def _ari(self, candidate):
-        """Agreement with the labels, and number of clusters, on all samples."""
-        with warnings.catch_warnings(action="ignore"):
-            labels = self.models[candidate].fit_predict(self.X)
-        return suite.ari(labels, self.labelings), len(np.unique(labels))
+        """The candidate of a grid, all or only those of the default objective, that scores most."""
+        among = np.flatnonzero((self.families == "mmd_ovo") | (grid == "all"))
+        return int(among[np.argmax(self.of(method)[among])])
 
 
 @cache
@@ -120,23 +118,20 @@ def search(name, seed):
 
 
 def measure(cell):
-    """One row: what a scorer chooses, and the best that it could have chosen."""
+    """One row: what a scorer chooses, and the ARI of the held-out samples with the classes."""
     found = search(cell.dataset, cell.seed)
     best = found.best(cell.method, cell.objective)
-    true = suite.true_numbers(found.labelings)
-    ari, number = found.ari(best)
-    distance = min(abs(number - k) for k in true)
-    asked = int(found.results["params"][best]["n_clusters"])
+    number = round(found.of("clusters")[best])
+    distance = min(abs(number - k) for k in found.true)
     return {
-        "n_samples": len(found.X),
-        "true": "|".join(map(str, sorted(true))),
+        "n_samples": found.n_samples,
+        "true": "|".join(map(str, sorted(found.true))),
         "found": number,
         "exact": int(distance == 0),
         "within_one": int(distance <= 1),
-        "most": int(asked == max(NUMBERS)),
+        "most": int(found.results["params"][best]["n_clusters"] == max(NUMBERS)),
         "chosen": found.families[best],
-        "ari": ari,
-        "best_ari": max(found.ari(candidate)[0] for candidate in found.among(cell.objective)),
+        "ari": found.of("classes")[best],
         "seconds": found.seconds,
         "note": "",
     }
