@@ -29,15 +29,16 @@ PAGE = """\
 Written by `benchmarks/pages_search.py` from `benchmarks/results/search.csv`.
 
 `GridSearchCV` on {n_sets} development sets of at most {samples} samples, generated and real, with
-`cv=ShuffleSplit(2, test_size=0.5)`, without classes. Candidates are {numbers} clusters (`n_clusters`) with
+`cv=ShuffleSplit(2, test_size=0.5)`, without classes. Candidates are {numbers} clusters with
 
 - "number": the default objective, `"mmd_ovo"`, and the default model;
-- "all": that one, MMD with a Gaussian kernel of two widths, total variation (which does not see where points
-  lie), and 40 units that are merged: {n_all} candidates.
+- "all": that one, MMD with a Gaussian kernel of two widths, total variation (which does not see
+  where points lie), and 40 units that are merged: {n_all} candidates.
 
-A scorer's choice is the candidate with the best mean score. "exact" is the share of sets in which its
-number of clusters is a true one, "within one" that in which it differs by at most 1, "largest" that in which
-the largest number was chosen. ARI is the agreement of the held-out samples with the true classes. The last row chooses by that.
+A scorer's choice is the candidate with the best mean score. "exact" is the share of sets in which
+its number of clusters is a true one, "within one" that in which it differs by at most 1, "largest"
+that in which the largest number was chosen. ARI is the agreement of the held-out samples with the
+true classes. The last row chooses by that.
 
 {summary}
 {verdict}
@@ -46,15 +47,15 @@ the largest number was chosen. ARI is the agreement of the held-out samples with
 {found}
 ## The objective and kernel that each scorer chooses
 
-How often, in the search over all. Numbers at the kernel: its bandwidth in those of the median distance.
+How often, in the search over all. Numbers at the kernel: its gamma in that of the median distance.
 
 {chosen}
 ## How the recommended scorer works
 
-A second model with the same parameters is fitted to the held-out samples. The adjusted Rand index
-of the two labelings above {least}, times the probability that two samples lie in different clusters: finer
-clusterings score more, as long as both models find them. The constant was chosen on {n_tuned} of the
-sets; on these and on the others:
+A second model with the same parameters is fitted to the held-out samples. The score is what the
+adjusted Rand index of the two labelings exceeds {least} by, times the probability that two samples
+lie in different clusters: finer clusterings score more, as long as both models find them. The
+constant was chosen on {n_tuned} of the sets; on these and on the others:
 
 {halves}"""
 

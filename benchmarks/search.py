@@ -34,13 +34,13 @@ COLUMNS = [*harness.Cell._fields, "n_samples", "true", "found", "exact", "within
 COLUMNS += ["chosen", "ari", "seconds", "note"]
 SAMPLES = 500  # at most so many of a set
 NUMBERS = (1, 2, 3, 4, 5, 6, 8, 10)
-WIDTHS = (1, 8)  # of the kernel's bandwidth, in those of the median distance
+WIDTHS = (1, 8)  # gamma of the kernel, in that of the median distance
 GRIDS = ("number", "all")
 SETS = (
     *("blobs/k2_d10", "blobs/k3_d2", "blobs/k5_d2", "blobs/k5_d10", "moons/noise_05"),
     *("circles/two", "anisotropic/k3_d2", "imbalanced/k3_d2", "imbalanced/k4_d10"),
     *("varied/k3_d2", "noise_features/k3_d2", "outliers/k4_d2", "student/df10"),
-    *("one/gaussian_2", "one/uniform_2", "one/gaussian_10", "fcps/hepta", "fcps/lsun"),
+    *("one/gaussian_2", "one/uniform_2", "one/gaussian_10", "fcps/chainlink", "fcps/lsun"),
     *("fcps/tetra", "fcps/twodiamonds", "wut/x2", "uci/wine", "uci/ecoli", "sklearn/iris"),
 )
 SCORERS = {

@@ -191,6 +191,10 @@ class GeminiClustering(
     _frame: Frame
     _parameters: NDArray[Any]
 
+    # In notebooks scikit-learn shows what parameters mean only where there is a page to link to.
+    _doc_link_module = "gemclust"
+    _doc_link_template = "https://arxiv.org/abs/2210.06300"
+
     def __init__(
         self,
         n_clusters: int | str = "auto",
