@@ -4,7 +4,6 @@ python benchmarks/pages_search.py
 """
 
 import numpy as np
-import suite
 from pages import rows, table, write
 from search import GRIDS, METHODS, NUMBERS, SAMPLES, SETS, WIDTHS
 
@@ -55,9 +54,8 @@ How often, in the search over all. Numbers at the kernel: its gamma in that of t
 A second model with the same parameters is fitted to the held-out samples. The score is what the
 adjusted Rand index of the two labelings exceeds {least} by, times the probability that two samples
 lie in different clusters: finer clusterings score more, as long as both models find them. The
-constant was chosen on {n_tuned} of the sets; on these and on the others:
-
-{halves}"""
+constant is that of Tibshirani and Walther's prediction strength.
+"""
 
 
 def results():
@@ -68,20 +66,20 @@ def results():
     return found
 
 
-def mean(found, method, grid, column, names=SETS):
+def mean(found, method, grid, column):
     """The mean over sets of one column; NaN where no row is."""
-    values = [float(row[column]) for name in names for row in found.get((method, grid, name), [])]
+    values = [float(row[column]) for name in SETS for row in found.get((method, grid, name), [])]
     return np.mean(values) if values else np.nan
 
 
 COLUMNS = {"exact": "exact", "within one": "within_one", "largest": "most", "ARI": "ari"}
 
 
-def summary(found, names=SETS, methods=METHODS):
+def summary(found):
     header = ["scorer", *(f"{title}, {grid}" for grid in GRIDS for title in COLUMNS)]
     lines = []
-    for method in methods:
-        cells = [mean(found, method, grid, c, names) for grid in GRIDS for c in COLUMNS.values()]
+    for method in METHODS:
+        cells = [mean(found, method, grid, c) for grid in GRIDS for c in COLUMNS.values()]
         lines.append([NAMES[method], *(f"{cell:.2f}" for cell in cells)])
     return table(header, lines)
 
@@ -122,28 +120,18 @@ def verdict(found):
 
 def main():
     found = results()
-    tuned = [name for name in SETS if suite.tuned(name)]
-    halves = "".join(
-        f"{title}:\n\n{summary(found, names, ('heldout', 'silhouette', 'classes'))}\n"
-        for title, names in {
-            f"The {len(tuned)} sets of the choice": tuned,
-            f"The {len(SETS) - len(tuned)} others": [n for n in SETS if n not in tuned],
-        }.items()
-    )
     text = PAGE.format(
         n_sets=len(SETS),
         samples=SAMPLES,
         numbers=", ".join(map(str, NUMBERS)),
         n_all=len(NUMBERS) * len(FAMILIES),
-        n_tuned=len(tuned),
         least=LEAST_AGREEMENT,
         summary=summary(found),
         verdict=verdict(found),
         found=numbers(found),
         chosen=chosen(found),
-        halves=halves,
     )
-    write("search.md", [text.rstrip() + "\n"])
+    write("search.md", [text])
 
 
 if __name__ == "__main__":
