@@ -84,7 +84,7 @@ def quadrant(X):
 def test_agreement_and_resolution_make_the_score():
     a, b = quadrant(X[:100]), (X[:100, 0] > 4).astype(int)
     apart = 1 - np.square(np.bincount(a) / 100).sum()
-    expected = (adjusted_rand_score(a, b) - 0.8) * apart
+    expected = (adjusted_rand_score(a, b) - 0.9) * apart
     assert scored(quadrant, lambda X: X[:, 0] > 4) == pytest.approx(expected)
     assert scored(quadrant, lambda X: X[:, 0] > 4, stability_scorer) == pytest.approx(
         adjusted_rand_score(a, b)
