@@ -148,8 +148,8 @@ class DecisionMapDisplay:
         labels, confidence = self.proba.argmax(-1), self.proba.max(-1)
         colours = cluster_colours(self.proba.shape[-1])
         half = 0.5 * (self.xs[1] - self.xs[0]), 0.5 * (self.ys[1] - self.ys[0])
-        edges = (self.xs[0] - half[0], self.xs[-1] + half[0])
-        edges += (self.ys[0] - half[1], self.ys[-1] + half[1])
+        across = self.xs[0] - half[0], self.xs[-1] + half[0]
+        edges = (*across, self.ys[0] - half[1], self.ys[-1] + half[1])
         image = fading(colours, labels, confidence)
         image[..., 3] = 0.45
         self.image_ = self.ax_.imshow(
