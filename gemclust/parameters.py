@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +93,10 @@ def _either(first: Rule, second: Rule) -> Rule:
     return lambda value: first(value) or second(value)
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
 _RULES: dict[str, tuple[Rule, str]] = {
     "n_clusters": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
     "max_clusters": (_either(_one_of(None), _integer(1)), "None or an integer of at least 1"),
@@ -104,16 +108,16 @@ _RULES: dict[str, tuple[Rule, str]] = {
     "sensitivity": (_number(positive=True), "a positive number"),
     "model": (
         _either(_one_of(*MODELS), callable),
-        f"one of {', '.join(MODELS)}, a torch.nn.Module or a function that makes one",
+        f"one of {_listed(MODELS)}, a torch.nn.Module or a function that makes one",
     ),
     "hidden_layer_sizes": (
         lambda v: all(map(_integer(1), v if isinstance(v, list | tuple | np.ndarray) else [v])),
         "an integer of at least 1, or a sequence of such",
     ),
-    "activation": (_one_of(*ACTIVATIONS), f"one of {', '.join(ACTIVATIONS)}"),
-    "init": (_one_of(*INITS), f"one of {', '.join(INITS)}"),
+    "activation": (_one_of(*ACTIVATIONS), f"one of {_listed(ACTIVATIONS)}"),
+    "init": (_one_of(*INITS), f"one of {_listed(INITS)}"),
     "n_init": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
-    "solver": (_one_of(*SOLVERS), f"one of {', '.join(SOLVERS)}"),
+    "solver": (_one_of(*SOLVERS), f"one of {_listed(SOLVERS)}"),
     "learning_rate": (
         _either(_one_of("auto"), _number(positive=True)),
         "'auto' or a positive number",
