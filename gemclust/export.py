@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gemclust.models import ClusterLogits, RadialFeatures
+from gemclust.modules import ClusterLogits, RadialFeatures
 from gemclust.pipelines import clusterer, steps_before
 
 if TYPE_CHECKING:

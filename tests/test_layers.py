@@ -14,7 +14,7 @@ ROOT = Path(gemclust.__file__).parent
 
 LAYERS = [
     {"datasets", "messages", "threads", "distributed", "samples"},
-    {"objectives", "models", "shards", "categorical", "pipelines"},
+    {"objectives", "models", "modules", "shards", "categorical", "pipelines"},
     {"chunks", "kernels", "means", "valleys"},
     {"distances", "features"},
     {"geometry"},
