@@ -28,7 +28,8 @@ PAGE = """\
 Written by `benchmarks/pages_search.py` from `benchmarks/results/search.csv`.
 
 `GridSearchCV` on {n_sets} development sets of at most {samples} samples, generated and real, with
-`cv=ShuffleSplit(2, test_size=0.5)`, without classes. Candidates are {numbers} clusters with
+`cv=ShuffleSplit(2, test_size=0.5)`, without classes, {n_seeds} seeds. Candidates are {numbers}
+clusters with
 
 - "number": the default objective, `"mmd_ovo"`, and the default model;
 - "all": that one, MMD with a Gaussian kernel of two widths, total variation (which does not see
@@ -42,6 +43,8 @@ true classes. The last row chooses by that.
 {summary}
 {verdict}
 ## The number that each scorer chooses
+
+In the search over all; two numbers where the seeds differ.
 
 {found}
 ## The objective and kernel that each scorer chooses
@@ -91,8 +94,14 @@ def numbers(found):
         rows_of = {m: found.get((m, "all", name)) for m in METHODS}
         if all(rows_of.values()):
             true = rows_of["heldout"][0]["true"].replace("|", ", ")
-            lines.append([name, true, *(row[0]["found"] for row in rows_of.values())])
+            lines.append([name, true, *map(each, rows_of.values())])
     return table(header, lines)
+
+
+def each(seeds):
+    """The number of each seed, or of all if it is the same."""
+    found = [row["found"] for row in seeds]
+    return found[0] if len(set(found)) == 1 else " / ".join(found)
 
 
 def chosen(found):
@@ -122,6 +131,7 @@ def main():
     found = results()
     text = PAGE.format(
         n_sets=len(SETS),
+        n_seeds=len({row["seed"] for row in rows("search.csv")}),
         samples=SAMPLES,
         numbers=", ".join(map(str, NUMBERS)),
         n_all=len(NUMBERS) * len(FAMILIES),
