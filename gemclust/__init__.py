@@ -3,7 +3,7 @@
 # First: loaded after parts of SciPy and scikit-learn, torch takes longer.
 import torch  # noqa: F401
 
-from gemclust import datasets, displays, metrics, objectives
+from gemclust import datasets, displays, explain, export, metrics, objectives
 from gemclust.estimator import GeminiClustering, select_n_clusters
 
 __version__ = "0.1.0"
@@ -13,6 +13,8 @@ __all__ = [
     "__version__",
     "datasets",
     "displays",
+    "explain",
+    "export",
     "metrics",
     "objectives",
     "select_n_clusters",

@@ -13,6 +13,7 @@ from sklearn.metrics.pairwise import PAIRWISE_DISTANCE_FUNCTIONS, pairwise_dista
 from gemclust.kernels import takes_matrices
 from gemclust.messages import warn
 from gemclust.objectives import Objective
+from gemclust.samples import as_array
 
 # Distances that grow with X and do not change when it is shifted.
 LENGTHS = ("euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "geodesic")
@@ -93,6 +94,7 @@ def check_affinity(affinity: Any, X: Any, objective: Objective) -> NDArray[Any] 
     ValueError
         If the objective has no use for it, or it is no kernel or distance matrix of the rows of X.
     """
+    affinity = as_array(affinity)
     _check_consistent(objective, affinity)
     if affinity is None:
         return None

@@ -30,7 +30,7 @@ from gemclust.models import most_probable
 from gemclust.objectives import Objective
 from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
-from gemclust.samples import canonical, to_tensor, working_dtype
+from gemclust.samples import as_array, canonical, to_tensor, working_dtype
 from gemclust.selection import Choice, choose, select
 from gemclust.shards import Shard
 from gemclust.training import one_pass
@@ -133,7 +133,7 @@ class GeminiClustering(
     device : str, default="auto"
         Where torch computes; "auto" is CUDA if present, else the CPU.
     verbose : int, default=0
-        Every `verbose`-th iteration is logged to the logger "gemclust"; 0 is silence.
+        Stages and every `verbose`-th iteration are logged to the logger "gemclust"; 0 is silence.
     random_state : int, RandomState or None, default=None
         Draws the seeds and initial weights. The same int gives the same labels on the CPU.
 
@@ -148,6 +148,9 @@ class GeminiClustering(
     objective_curve_ : list of float
         Penalised objective after each iteration of the restart that was kept; above 10,000
         samples, "lbfgs" starts on few of them, and the curve steps where it goes on to more.
+    objective_curves_ : list of list of float
+        The same of all restarts; those that fell behind end early. Above 10,000 samples, "lbfgs"
+        keeps only that of the restart that went on.
     n_iter_ : int
         Iterations of that restart.
     cluster_proportions_ : ndarray of shape (n_clusters_,)
@@ -187,6 +190,10 @@ class GeminiClustering(
 
     _frame: Frame
     _parameters: NDArray[Any]
+
+    # In notebooks scikit-learn shows what parameters mean only where there is a page to link to.
+    _doc_link_module = "gemclust"
+    _doc_link_template = "https://arxiv.org/abs/2210.06300"
 
     def __init__(
         self,
@@ -310,14 +317,15 @@ class GeminiClustering(
             self._keep(fit, choose(fit.problem, fit.run))
             return
         while n_units:
+            progress.note("training %d units", n_units)
             fit.train(n_units, merging)
+            points = fit.test_points()
+            progress.note("looking for valleys between %d samples", len(points.inputs))
             choice, selection = select(
-                fit.problem,
-                fit.run,
-                fit.test_points(),
-                lambda tree: checks.resolve_number(self, tree),
+                fit.problem, fit.run, points, lambda tree: checks.resolve_number(self, tree)
             )
             found = checks.resolve_number(self, selection.tree)
+            progress.note("%d units form %d clusters", n_units, found)
             n_units = checks.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
         self._keep(fit, choice)
         self.selection_ = selection
@@ -354,7 +362,6 @@ class GeminiClustering(
     def _keep(self, fit: Fit, choice: Choice) -> None:
         """Set the attributes that follow from training."""
         run = fit.run
-        curve = run.curves[choice.restart]
         self._frame = fit.frame
         self._parameters = run.parameters[choice.restart].detach().cpu().numpy()
         self._clusters = [[unit] for unit in choice.units.tolist()]
@@ -364,8 +371,9 @@ class GeminiClustering(
         self.__dict__.pop("probabilities_", None)
         self.n_clusters_ = self._n_features_out = len(choice.units)
         self.objective_value_ = choice.value
-        self.objective_curve_ = [-fit.problem.unit * loss for loss in curve]
-        self.n_iter_ = len(curve)
+        self.objective_curves_ = [[-fit.problem.unit * loss for loss in c] for c in run.curves]
+        self.objective_curve_ = self.objective_curves_[choice.restart]
+        self.n_iter_ = len(self.objective_curve_)
         self.cluster_proportions_ = choice.proportions
         if run.interrupted:
             warn("Training was interrupted; the best so far is kept.")
@@ -573,9 +581,7 @@ class GeminiClustering(
             check_is_fitted(self)
             if isinstance(self._frame.model, Categorical):
                 raise ValueError(NO_PREDICTION)
-        if isinstance(X, Tensor):
-            X = X.detach().cpu().numpy()
-        return validate_data(self, X, accept_sparse="csr", dtype="numeric", **settings)
+        return validate_data(self, as_array(X), accept_sparse="csr", dtype="numeric", **settings)
 
     def _labels(self, X: Any) -> NDArray[Any]:
         """The most probable cluster of each row."""

@@ -108,6 +108,20 @@ class Nystroem:
         kept = values > rounding * max(values.max(), np.finfo(np.float64).tiny)
         self.projection = vectors[:, kept] / np.sqrt(values[kept])
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        if sp.issparse(self.landmarks):
+            # As plain arrays, which formats that run no code can read.
+            rows = sp.csr_array(self.landmarks)
+            state["landmarks"] = rows.data, rows.indices, rows.indptr, rows.shape
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self.landmarks, tuple):
+            *arrays, shape = self.landmarks
+            self.landmarks = sp.csr_array(tuple(arrays), shape=shape)
+
     def __call__(self, X: Any) -> NDArray[Any]:
         """Features of shape (n_samples, at most n_components), in the dtype of X."""
         return (self.kernel(X, self.landmarks) @ self.projection).astype(X.dtype)

@@ -17,7 +17,8 @@ from gemclust.categorical import Categorical
 from gemclust.distributed import ALONE, Processes
 from gemclust.evaluation import log_probabilities
 from gemclust.geometry import KEPT_FEATURES, Affinity, Geometry
-from gemclust.models import ClusterLogits, Model, ModuleModel, Perceptron
+from gemclust.models import Model, ModuleModel, Perceptron
+from gemclust.modules import ClusterLogits
 from gemclust.objectives import Objective
 from gemclust.penalties import Penalties
 from gemclust.problem import Problem

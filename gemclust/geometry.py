@@ -20,6 +20,7 @@ from gemclust.distances import (
 )
 from gemclust.features import CosineMap, FeatureMap, Nystroem, compose
 from gemclust.kernels import SHIFT_FREE, Kernel
+from gemclust.messages import did_you_mean
 from gemclust.objectives import Objective
 from gemclust.objectives.wasserstein import TRUE_METRICS
 from gemclust.samples import (
@@ -215,7 +216,7 @@ class Affinity:
         if not callable(metric) and metric not in known_metrics():
             raise ValueError(
                 f"metric={metric!r} is unknown; use one of {', '.join(known_metrics())}, "
-                "'precomputed' or a function."
+                f"'precomputed' or a function.{did_you_mean(metric, known_metrics())}"
             )
         triangle = isinstance(metric, str) and metric in TRUE_METRICS
         if len(inputs) > EXACT_TRANSPORT_SAMPLES:

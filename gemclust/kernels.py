@@ -13,6 +13,7 @@ from sklearn.metrics.pairwise import (
     pairwise_kernels,
 )
 
+from gemclust.messages import did_you_mean
 from gemclust.samples import weighted_median
 
 MEDIAN_SAMPLES = 1_000
@@ -59,9 +60,10 @@ class Kernel:
     def __init__(self, objective: Any, X: Any, weight: NDArray[Any], scale: float = 1.0) -> None:
         self.kernel = getattr(objective, "kernel", "linear")
         if not callable(self.kernel) and self.kernel not in PAIRWISE_KERNEL_FUNCTIONS:
+            known = sorted(PAIRWISE_KERNEL_FUNCTIONS)
             raise ValueError(
-                f"kernel={self.kernel!r} is unknown; use one of "
-                f"{', '.join(sorted(PAIRWISE_KERNEL_FUNCTIONS))}, 'precomputed' or a function."
+                f"kernel={self.kernel!r} is unknown; use one of {', '.join(known)}, 'precomputed' "
+                f"or a function.{did_you_mean(self.kernel, known)}"
             )
         names = () if callable(self.kernel) else _PARAMETERS.get(self.kernel, ())
         given = {name: getattr(objective, name, None) for name in names}
@@ -112,7 +114,10 @@ def _bandwidth(
             return {}
         gamma = "median"
     if isinstance(gamma, str) and gamma not in BANDWIDTHS:
-        raise ValueError(f"gamma={gamma!r} must be a number or one of {', '.join(BANDWIDTHS)}.")
+        raise ValueError(
+            f"gamma={gamma!r} must be a number or one of {', '.join(BANDWIDTHS)}."
+            f"{did_you_mean(gamma, BANDWIDTHS)}"
+        )
     if gamma == "median":
         median = median_distance(X, weight, "manhattan" if kernel == "laplacian" else "euclidean")
         return {"gamma": 1 / median if kernel == "laplacian" else 0.5 / median**2}

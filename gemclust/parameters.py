@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +16,11 @@ from torch import nn
 
 from gemclust.distributed import ALONE, Processes
 from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
-from gemclust.messages import warn
+from gemclust.messages import did_you_mean, warn
 from gemclust.models import ACTIVATIONS, Model, ModuleModel
 from gemclust.objectives import Objective, get_objective
 from gemclust.penalties import Penalties
-from gemclust.samples import MERGE_SAMPLES, to_tensor, working_dtype
+from gemclust.samples import MERGE_SAMPLES, as_array, to_tensor, working_dtype
 from gemclust.selection import MergeTree, Selection
 from gemclust.training import Settings
 
@@ -93,6 +93,10 @@ def _either(first: Rule, second: Rule) -> Rule:
     return lambda value: first(value) or second(value)
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
 _RULES: dict[str, tuple[Rule, str]] = {
     "n_clusters": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
     "max_clusters": (_either(_one_of(None), _integer(1)), "None or an integer of at least 1"),
@@ -104,16 +108,16 @@ _RULES: dict[str, tuple[Rule, str]] = {
     "sensitivity": (_number(positive=True), "a positive number"),
     "model": (
         _either(_one_of(*MODELS), callable),
-        f"one of {', '.join(MODELS)}, a torch.nn.Module or a function that makes one",
+        f"one of {_listed(MODELS)}, a torch.nn.Module or a function that makes one",
     ),
     "hidden_layer_sizes": (
         lambda v: all(map(_integer(1), v if isinstance(v, list | tuple | np.ndarray) else [v])),
         "an integer of at least 1, or a sequence of such",
     ),
-    "activation": (_one_of(*ACTIVATIONS), f"one of {', '.join(ACTIVATIONS)}"),
-    "init": (_one_of(*INITS), f"one of {', '.join(INITS)}"),
+    "activation": (_one_of(*ACTIVATIONS), f"one of {_listed(ACTIVATIONS)}"),
+    "init": (_one_of(*INITS), f"one of {_listed(INITS)}"),
     "n_init": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
-    "solver": (_one_of(*SOLVERS), f"one of {', '.join(SOLVERS)}"),
+    "solver": (_one_of(*SOLVERS), f"one of {_listed(SOLVERS)}"),
     "learning_rate": (
         _either(_one_of("auto"), _number(positive=True)),
         "'auto' or a positive number",
@@ -136,13 +140,16 @@ _RULES: dict[str, tuple[Rule, str]] = {
     "verbose": (_either(lambda v: isinstance(v, bool), _integer(0)), "an integer of at least 0"),
 }
 
+_NAMES = {"model": MODELS, "activation": ACTIVATIONS, "init": INITS, "solver": SOLVERS}
+
 
 def check_parameters(estimator: GeminiClustering) -> Objective:
     """Raise a ValueError that names the first parameter that is wrong; return the objective."""
     for name, (good, expected) in _RULES.items():
         value = getattr(estimator, name)
         if not good(value):
-            raise ValueError(f"{name}={value!r} is not possible; it must be {expected}.")
+            hint = did_you_mean(value, _NAMES.get(name, ("auto",)))
+            raise ValueError(f"{name}={value!r} is not possible; it must be {expected}.{hint}")
     if estimator.solver == "lbfgs" and isinstance(estimator.batch_size, int | np.integer):
         raise ValueError(
             f"solver='lbfgs' takes all samples at once; batch_size={estimator.batch_size} needs "
@@ -154,8 +161,7 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
             f"n_units={estimator.n_units} is fewer than n_clusters={estimator.n_clusters}: each "
             "cluster needs a unit."
         )
-    automatic = isinstance(estimator.objective, str) and estimator.objective == "auto"
-    objective = get_objective("mmd_ovo" if automatic else estimator.objective)
+    objective = get_objective(estimator.objective)
     if estimator.vat:
         _check_vat(estimator)
     if estimator.solver == "lbfgs" and getattr(objective, "n_pairs", None) is not None:
@@ -275,7 +281,7 @@ def check_sample_weight(sample_weight: Any, X: Any, processes: Processes = ALONE
     n_samples = X.shape[0]
     if sample_weight is None:
         return np.broadcast_to(np.ones(1, dtype=working_dtype(X)), n_samples)
-    weight = np.asarray(sample_weight, dtype=working_dtype(X))
+    weight = np.asarray(as_array(sample_weight), dtype=working_dtype(X))
     if weight.ndim == 0:
         weight = np.full(n_samples, weight)
     if weight.shape != (n_samples,):

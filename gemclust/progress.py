@@ -33,8 +33,8 @@ class Progress:
     max_iter : int
         Number of iterations at most.
     verbose : int
-        0: callbacks only; n: every n-th iteration to the log "gemclust", at level INFO, which
-        goes to standard error if no handler is configured.
+        0: callbacks only; n: stages and every n-th iteration to the log "gemclust", at level INFO,
+        which goes to standard error if no handler is configured.
 
     Attributes
     ----------
@@ -68,6 +68,11 @@ class Progress:
         logger.setLevel(self._level)
         if self.task is not None and error[0] is None:
             self.task.call_on_fit_task_end(estimator=self.estimator)
+
+    def note(self, message: str, *values: object) -> None:
+        """Report a stage of the fit to the log."""
+        if self.verbose:
+            logger.info(message, *values)
 
     def __call__(self, iteration: int, loss: float) -> bool:
         """Report an iteration; returns whether a callback wants training to stop."""

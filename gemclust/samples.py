@@ -29,6 +29,11 @@ def to_tensor(array: NDArray[Any], device: str | torch.device = "cpu") -> Tensor
         return torch.as_tensor(array, device=device)
 
 
+def as_array(X: Any) -> Any:
+    """A tensor as an array, which shares its memory if it is on the CPU; anything else as it is."""
+    return X.detach().cpu().numpy() if isinstance(X, Tensor) else X
+
+
 def row_width(X: Any) -> int:
     """Numbers that a row has; if X is sparse, those that one has on average."""
     return 1 + X.nnz // max(1, X.shape[0]) if sp.issparse(X) else int(X.shape[1])

@@ -11,7 +11,8 @@ from torch import nn
 
 from gemclust.features import FeatureMap, Nystroem
 from gemclust.kernels import Kernel
-from gemclust.models import Perceptron, RadialFeatures
+from gemclust.models import Perceptron
+from gemclust.modules import RadialFeatures
 from gemclust.objectives import MMD
 from gemclust.samples import Scaling, to_tensor, weighted_median
 from gemclust.seeding import feature_space, kmeans_plus_plus

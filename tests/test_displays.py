@@ -5,15 +5,29 @@ import sys
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 from scipy.cluster.hierarchy import is_valid_linkage
 from sklearn.datasets import make_blobs
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gemclust import GeminiClustering
-from gemclust.displays import HIGHEST, LOWEST, SelectionDisplay
+from gemclust.displays import (
+    ClustersDisplay,
+    ConfidenceDisplay,
+    DecisionMapDisplay,
+    ObjectiveCurvesDisplay,
+    ProfileDisplay,
+    SelectionDisplay,
+)
+from gemclust.displays.selection import HIGHEST, LOWEST
+from gemclust.explain import cluster_profiles
+from gemclust.metrics import silhouette_scorer
 
 mpl.use("Agg")
 
@@ -202,3 +216,194 @@ def test_without_matplotlib_the_error_says_what_to_install():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert "pip install 'gemclust[plot]'" in run.stdout
+
+
+# Curves, clusters, maps, confidence, profiles
+
+
+@pytest.fixture(scope="module")
+def given():
+    return GeminiClustering(3, alpha=0.01, n_init=4, random_state=0).fit(blobs())
+
+
+def test_curves_of_all_restarts_are_drawn(given):
+    display = drawn(ObjectiveCurvesDisplay.from_estimator(given))
+    assert len(display.lines_) == 4
+    for line, curve in zip(display.lines_, given.objective_curves_, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), curve)
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(1, len(curve) + 1))
+    kept = display.lines_[display.kept]
+    assert list(kept.get_ydata()) == given.objective_curve_
+    assert kept.get_linewidth() > max(
+        line.get_linewidth() for line in display.lines_ if line is not kept
+    )
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert sorted(texts) == ["kept", "other restarts"]
+
+
+def test_curve_of_a_single_restart_needs_no_legend():
+    model = GeminiClustering(3, n_init=1, random_state=0).fit(blobs())
+    display = drawn(ObjectiveCurvesDisplay.from_estimator(model))
+    assert display.ax_.get_legend() is None
+
+
+def test_clusters_in_the_plane_of_two_features(given):
+    X = blobs()
+    display = drawn(ClustersDisplay.from_estimator(given, X))
+    np.testing.assert_array_equal(display.embedding, X)
+    np.testing.assert_array_equal(display.proba, given.predict_proba(X))
+    order = np.argsort(-display.proba.max(1), kind="stable")
+    np.testing.assert_allclose(np.asarray(display.scatter_.get_offsets()), X[order])
+    edges = display.scatter_.get_edgecolors()
+    np.testing.assert_allclose(edges, [to_rgba(f"C{k}") for k in given.labels_[order]])
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("x0", "x1")
+
+
+def test_unsure_samples_are_paler_and_on_top(given):
+    display = ClustersDisplay.from_estimator(given, blobs())
+    paleness = display.scatter_.get_facecolors()[:, :3].sum(1)
+    labels = display.proba.argmax(1)[np.argsort(-display.proba.max(1), kind="stable")]
+    for k in range(3):
+        assert (np.diff(paleness[labels == k]) >= -1e-12).all()
+
+
+def test_many_features_are_drawn_in_principal_components():
+    X = np.random.default_rng(0).normal(size=(90, 5)) * [9, 5, 1, 1, 1]
+    model = GeminiClustering(2, n_init=1, random_state=0).fit(X)
+    display = drawn(ClustersDisplay.from_estimator(model, X))
+    expected = PCA(2).fit(X)
+    np.testing.assert_allclose(np.abs(display.embedding), np.abs(expected.transform(X)), atol=1e-6)
+    share = f"{expected.explained_variance_ratio_[0]:.0%}"
+    assert display.ax_.get_xlabel() == f"component 1, {share} of the variance"
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 4])
+def test_sparse_samples_and_few_features(n_features):
+    X = sp.csr_matrix(np.abs(np.random.default_rng(0).normal(size=(60, n_features))))
+    model = GeminiClustering(2, n_init=1, random_state=0).fit(X)
+    assert drawn(ClustersDisplay.from_estimator(model, X)).embedding.shape == (60, 2)
+    drawn(ConfidenceDisplay.from_estimator(model, X))
+    drawn(ProfileDisplay.from_estimator(model, X))
+
+
+def test_embedding_is_the_users(given):
+    X = blobs()
+    own = np.random.default_rng(0).normal(size=(300, 2))
+    by_array = ClustersDisplay.from_estimator(given, X, embedding=own)
+    np.testing.assert_array_equal(by_array.embedding, own)
+    by_transformer = ClustersDisplay.from_estimator(given, X, embedding=StandardScaler())
+    np.testing.assert_allclose(by_transformer.embedding, StandardScaler().fit_transform(X))
+    with pytest.raises(ValueError, match=r"shape \(300, 3\); it must have shape \(300, 2\)"):
+        ClustersDisplay.from_estimator(given, X, embedding=np.ones((300, 3)))
+
+
+def test_map_holds_the_probabilities_of_the_plane(given):
+    X = blobs()
+    display = drawn(DecisionMapDisplay.from_estimator(given, X, resolution=40))
+    assert display.proba.shape == (40, 40, 3)
+    point = [[display.xs[30], display.ys[7]]]
+    np.testing.assert_allclose(display.proba[7, 30], given.predict_proba(point)[0])
+    left, right, bottom, top = display.image_.get_extent()
+    assert left < X[:, 0].min() < X[:, 0].max() < right
+    assert bottom < X[:, 1].min() < X[:, 1].max() < top
+    np.testing.assert_allclose(np.asarray(display.scatter_.get_offsets()), X)
+    np.testing.assert_allclose(
+        display.scatter_.get_facecolors(), [to_rgba(f"C{k}") for k in given.labels_]
+    )
+
+
+def test_map_is_pale_where_the_model_is_not_sure(given):
+    display = DecisionMapDisplay.from_estimator(given, blobs(), resolution=40)
+    image, sure = display.image_.get_array(), display.proba.max(-1)
+    least, most = (np.unravel_index(at, sure.shape) for at in (sure.argmin(), sure.argmax()))
+    assert image[least][:3].sum() > image[most][:3].sum()
+
+
+def test_map_needs_two_features():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = GeminiClustering(2, n_init=1, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"sees 3.*ClustersDisplay"):
+        DecisionMapDisplay.from_estimator(model, X)
+
+
+def test_confidence_bars_are_sorted_probabilities(given):
+    display = drawn(ConfidenceDisplay.from_estimator(given, blobs()))
+    proba = given.predict_proba(blobs())
+    for k, bar in enumerate(display.bars_):
+        own = np.sort(proba[given.labels_ == k, k])[::-1]
+        corners = bar.get_paths()[0].vertices
+        assert corners[:, 0].max() == pytest.approx(own[0])
+        assert np.ptp(corners[:, 1]) == pytest.approx(len(own))
+    assert display.mean_.get_xdata()[0] == pytest.approx(proba.max(1).mean())
+    assert [text.get_text() for text in display.ax_.get_yticklabels()] == ["0", "1", "2"]
+
+
+def test_confidence_of_an_empty_cluster_is_no_error(given):
+    display = drawn(ConfidenceDisplay.from_estimator(given, CENTERS[:1]))
+    assert len(display.bars_) == 3
+    drawn(ProfileDisplay.from_estimator(given, blobs()[:5]))
+
+
+def test_profile_has_the_features_that_differ_most_first():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(np.c_[rng.normal(size=(300, 2)), blobs()], columns=["a", "b", "c", "d"])
+    model = GeminiClustering(3, n_init=2, random_state=0).fit(X)
+    display = drawn(ProfileDisplay.from_estimator(model, X, max_features=3))
+    assert set(display.feature_names[:2]) == {"c", "d"}
+    assert [text.get_text() for text in display.ax_.get_yticklabels()] == [*display.feature_names]
+    table = cluster_profiles(model, X)[list(display.feature_names)]
+    np.testing.assert_allclose(display.differences, table)
+    np.testing.assert_allclose(display.image_.get_array(), table.T)
+    np.testing.assert_array_equal(display.sizes, np.bincount(model.labels_))
+    low, high = display.image_.get_clim()
+    assert low == -high
+
+
+def test_pipelines_and_searches_are_drawn_in_what_the_last_step_sees():
+    X = pd.DataFrame(blobs() * [1, 100], columns=["near", "far"])
+    pipeline = make_pipeline(StandardScaler(), GeminiClustering(3, n_init=1, random_state=0))
+    pipeline.set_output(transform="pandas")
+    search = GridSearchCV(
+        pipeline,
+        {"geminiclustering__n_clusters": [3]},
+        scoring=silhouette_scorer,
+        cv=ShuffleSplit(1, test_size=0.5, random_state=0),
+    ).fit(X)
+    for estimator in (pipeline.fit(X), search):
+        display = drawn(DecisionMapDisplay.from_estimator(estimator, X, resolution=20))
+        np.testing.assert_allclose(display.samples, StandardScaler().fit_transform(X))
+        assert display.axis_names == ("near", "far")
+        drawn(ClustersDisplay.from_estimator(estimator, X))
+        drawn(ConfidenceDisplay.from_estimator(estimator, X))
+        drawn(ObjectiveCurvesDisplay.from_estimator(estimator))
+        assert set(ProfileDisplay.from_estimator(estimator, X).feature_names) == {"near", "far"}
+
+
+@pytest.mark.parametrize("n_clusters", [1, 25])
+def test_one_and_many_clusters(n_clusters):
+    grid = np.stack(np.meshgrid(range(5), range(5)), -1).reshape(-1, 2) * 10
+    X = blobs(grid, 500)
+    model = GeminiClustering(n_clusters, n_units=60, random_state=0).fit(X)
+    for kind in (ClustersDisplay, ConfidenceDisplay, ProfileDisplay, DecisionMapDisplay):
+        drawn(kind.from_estimator(model, X))
+
+
+@pytest.mark.parametrize(
+    "kind", [ClustersDisplay, ConfidenceDisplay, ProfileDisplay, DecisionMapDisplay]
+)
+def test_display_draws_where_it_is_told_and_again(given, kind):
+    _, axes = plt.subplots(1, 2)
+    display = kind.from_estimator(given, blobs(), ax=axes[0])
+    assert display.ax_ is axes[0]
+    assert display.figure_ is axes[0].figure
+    assert display.plot(axes[1]) is display
+    assert display.ax_ is axes[1]
+    drawn(display)
+
+
+@pytest.mark.parametrize(
+    "kind", [ClustersDisplay, ConfidenceDisplay, ProfileDisplay, DecisionMapDisplay]
+)
+def test_unfitted_estimator_is_refused(kind):
+    with pytest.raises(NotFittedError):
+        kind.from_estimator(GeminiClustering(), blobs())

@@ -14,7 +14,7 @@ ROOT = Path(gemclust.__file__).parent
 
 LAYERS = [
     {"datasets", "messages", "threads", "distributed", "samples"},
-    {"objectives", "models", "shards", "categorical"},
+    {"objectives", "models", "modules", "shards", "categorical", "pipelines"},
     {"chunks", "kernels", "means", "valleys"},
     {"distances", "features"},
     {"geometry"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"seeding", "selection"},
     {"parameters", "units"},
     {"fitting", "progress"},
-    {"estimator", "metrics"},
+    {"estimator", "metrics", "explain", "export"},
     {"displays"},
     {"__init__"},
 ]

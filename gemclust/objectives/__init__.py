@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 
+from gemclust.messages import did_you_mean
 from gemclust.objectives.base import PROBABILITY_FLOOR, Batch, Objective
 from gemclust.objectives.f_divergences import KL, ChiSquared, Hellinger, TotalVariation
 from gemclust.objectives.mmd import MMD
@@ -44,6 +44,9 @@ OBJECTIVES: Mapping[str, Callable[[], Objective]] = {
 } | {"mi": partial(KL, "ova")}
 """Name -> a function that makes the objective."""
 
+DEFAULT_OBJECTIVE = "mmd_ovo"
+"""What "auto" is."""
+
 
 def get_objective(objective: str | Objective) -> Objective:
     """The objective of a name, or the instance itself once its parameters are checked.
@@ -51,7 +54,8 @@ def get_objective(objective: str | Objective) -> Objective:
     Parameters
     ----------
     objective : str or Objective
-        A key of `OBJECTIVES`, or an instance of any subclass of `Objective`.
+        A key of `OBJECTIVES`, "auto" for the default of `GeminiClustering`, or an instance of any
+        subclass of `Objective`.
 
     Returns
     -------
@@ -67,14 +71,13 @@ def get_objective(objective: str | Objective) -> Objective:
     >>> get_objective("mmd_ovo")
     MMD(mode='ovo')
     """
-    if isinstance(objective, str) and objective in OBJECTIVES:
-        objective = OBJECTIVES[objective]()
+    if isinstance(objective, str):
+        name = DEFAULT_OBJECTIVE if objective == "auto" else objective
+        objective = OBJECTIVES[name]() if name in OBJECTIVES else objective
     if not isinstance(objective, Objective):
-        close = get_close_matches(str(objective), OBJECTIVES, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
-            f"objective={objective!r} is unknown.{hint} Use one of {', '.join(OBJECTIVES)}, or an "
-            "instance of gemclust.objectives.Objective."
+            f"objective={objective!r} is unknown.{did_you_mean(objective, OBJECTIVES)} Use one of "
+            f"{', '.join(OBJECTIVES)}, or an instance of gemclust.objectives.Objective."
         )
     objective.check()
     return objective

@@ -1,4 +1,4 @@
-"""Pictures of what an estimator found, and why."""
+"""Why there are so many clusters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
+
+from gemclust.displays.base import cluster_colours, pyplot
+from gemclust.pipelines import clusterer
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -101,7 +103,7 @@ class SelectionDisplay:
 
         Parameters
         ----------
-        estimator : GeminiClustering, or a Pipeline that ends in one
+        estimator : GeminiClustering, or a Pipeline or search that ends in one
             Fitted, with more units than clusters.
         ax : matplotlib Axes or sequence of them, default=None
             See `plot`.
@@ -117,10 +119,7 @@ class SelectionDisplay:
         ValueError
             If no units were joined.
         """
-        from sklearn.pipeline import Pipeline
-
-        model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        check_is_fitted(model)
+        model = clusterer(estimator)
         if not hasattr(model, "selection_"):
             raise ValueError(
                 "There is no tree to show: fit with n_clusters='auto' or with n_units > n_clusters."
@@ -154,7 +153,7 @@ class SelectionDisplay:
         n_clusters = len(self.valleys)
         if ax is None:
             n_panels = 3 if 2 <= n_clusters <= MATRIX_CLUSTERS else 2
-            _, ax = _pyplot().subplots(
+            _, ax = pyplot().subplots(
                 1,
                 n_panels,
                 figsize=(4.4 * n_panels, 4),
@@ -177,7 +176,8 @@ class SelectionDisplay:
         from matplotlib.collections import LineCollection
         from scipy.cluster.hierarchy import dendrogram
 
-        n_clusters, colours = len(self.valleys), self._colours()
+        n_clusters = len(self.valleys)
+        colours = cluster_colours(n_clusters)
         n_leaves = len(self.leaf_clusters)
         places = {0: [0.0]}
         lines, shades = [], []
@@ -272,15 +272,6 @@ class SelectionDisplay:
         level = min(1 / self.sensitivity, HIGHEST) if self.sensitivity is not None else 1.0
         return 1.4 * float(max(level, 1.0, self._heights.max(initial=0.0)))
 
-    def _colours(self) -> Array:
-        import matplotlib as mpl
-
-        n_clusters = len(self.valleys)
-        if n_clusters <= 20:
-            name = "tab10" if n_clusters <= 10 else "tab20"
-            return mpl.colormaps[name](np.arange(n_clusters))
-        return mpl.colormaps["turbo"](np.linspace(0.05, 0.95, n_clusters))
-
     def _cluster_of(self, node: int) -> int:
         """The cluster of the first leaf below a node of the tree."""
         n_leaves = len(self.leaf_clusters)
@@ -297,13 +288,3 @@ def _short(value: float) -> str:
 
 def _reciprocal(value: Any) -> Any:
     return 1 / np.maximum(value, 1e-9)
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "Displays are drawn by matplotlib, which is not installed: pip install 'gemclust[plot]'"
-        ) from error
-    return plt

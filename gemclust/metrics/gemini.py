@@ -14,10 +14,8 @@ from gemclust.evaluation import evaluate
 from gemclust.geometry import Affinity
 from gemclust.objectives import Objective, get_objective
 from gemclust.parameters import check_sample_weight
-from gemclust.samples import Samples, to_tensor, working_dtype
+from gemclust.samples import Samples, as_array, to_tensor, working_dtype
 from gemclust.shards import Shard
-
-__all__ = ["gemini_score"]
 
 
 def gemini_score(
@@ -43,7 +41,7 @@ def gemini_score(
         p(y|x), with rows that sum to 1, or a label for each sample; every label is a cluster,
         that of noise points, too.
     objective : str or Objective, default="mmd_ova"
-        A name or an instance, as in `GeminiClustering`, whose own default is "mmd_ovo".
+        A name or an instance, as in `GeminiClustering`, whose own default, "auto", is "mmd_ovo".
     affinity : array-like of shape (n_samples, n_samples), default=None
         Precomputed kernel (for MMD) or distances (for Wasserstein).
     sample_weight : array-like of shape (n_samples,), default=None
@@ -72,6 +70,7 @@ def gemini_score(
     0.5
     """
     objective = get_objective(objective)
+    X, probabilities_or_labels = as_array(X), as_array(probabilities_or_labels)
     samples: Any = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
     weight = check_sample_weight(sample_weight, samples)
     matrix = check_affinity(affinity, samples, objective)

@@ -1,0 +1,150 @@
+"""Samples in two dimensions, with their clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from gemclust.displays.base import add_legend, axes_for, cluster_colours, fading
+from gemclust.pipelines import seen_by_clusterer
+
+
+class ClustersDisplay:
+    """Clusters and how sure they are, in two dimensions: pale samples lie between clusters.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_samples, 2)
+        Where samples are drawn.
+    proba : ndarray of shape (n_samples, n_clusters)
+        p(y|x).
+    axis_names : tuple of str, default=("", "")
+        What the two dimensions are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        With the samples.
+    figure_ : matplotlib Figure
+        Which holds it.
+    scatter_ : matplotlib PathCollection
+        The samples, the least sure on top.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklearn.datasets import load_iris
+    >>> from gemclust import GeminiClustering
+    >>> from gemclust.displays import ClustersDisplay
+    >>> X = load_iris().data
+    >>> display = ClustersDisplay.from_estimator(GeminiClustering(3, random_state=0).fit(X), X)
+    >>> display.embedding.shape
+    (150, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding: NDArray[Any],
+        proba: NDArray[Any],
+        axis_names: tuple[str, str] = ("", ""),
+    ) -> None:
+        self.embedding = embedding
+        self.proba = proba
+        self.axis_names = axis_names
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: ArrayLike, *, embedding: Any = None, ax: Any = None
+    ) -> ClustersDisplay:
+        """Draw samples with their p(y|x).
+
+        Parameters
+        ----------
+        estimator : clusterer, or a Pipeline or search that ends in one
+            Fitted, with `predict_proba`.
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            New or old samples.
+        embedding : transformer, or array-like of shape (n_samples, 2), default=None
+            Where samples are drawn, or what makes two dimensions of the features that the clusterer
+            sees: a fitted or new transformer, such as UMAP. None: the features themselves if they
+            are two, else their principal components (of sparse X, not centred).
+        ax : matplotlib Axes, default=None
+            Where to draw; None: in a new figure.
+
+        Returns
+        -------
+        display : ClustersDisplay
+
+        Raises
+        ------
+        ValueError
+            If the embedding does not have two columns and a row for each sample.
+        """
+        seen = seen_by_clusterer(estimator, X)
+        names = ("", "")
+        if embedding is None:
+            points, names = _two_dimensions(seen.X, seen.names)
+        elif hasattr(embedding, "fit_transform"):
+            points = embedding.fit_transform(seen.X)
+        else:
+            points = np.asarray(embedding)
+        if points.shape != (seen.X.shape[0], 2):
+            raise ValueError(
+                f"The embedding has shape {points.shape}; it must have shape "
+                f"({seen.X.shape[0]}, 2), a point for each sample."
+            )
+        display = cls(embedding=points, proba=estimator.predict_proba(X), axis_names=names)
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> ClustersDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None: in a new figure.
+
+        Returns
+        -------
+        display : ClustersDisplay
+            Itself.
+        """
+        self.ax_ = axes_for(ax, figsize=(5.5, 4.5))
+        self.figure_ = self.ax_.figure
+        labels, confidence = self.proba.argmax(1), self.proba.max(1)
+        colours = cluster_colours(self.proba.shape[1])
+        order = np.argsort(-confidence, kind="stable")
+        self.scatter_ = self.ax_.scatter(
+            *self.embedding[order].T,
+            c=fading(colours, labels, confidence)[order],
+            s=np.clip(4000 / len(labels), 3, 30),
+            edgecolors=colours[labels][order],
+            linewidths=0.4,
+        )
+        self.ax_.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
+        self.ax_.spines[["top", "right"]].set_visible(False)
+        add_legend(self.ax_, colours, labels)
+        return self
+
+
+def _two_dimensions(X: Any, names: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, str]]:
+    """The features if they are two, else their principal components, and what these are."""
+    if X.shape[1] == 1:
+        return np.c_[_dense(X), np.zeros(X.shape[0])], (str(names[0]), "")
+    if X.shape[1] == 2:
+        return _dense(X), (str(names[0]), str(names[1]))
+    from sklearn.decomposition import PCA, TruncatedSVD
+
+    method = TruncatedSVD(2, random_state=0) if sp.issparse(X) else PCA(2, random_state=0)
+    points = method.fit_transform(X)
+    first, second = (f"{share:.0%} of the variance" for share in method.explained_variance_ratio_)
+    return points, (f"component 1, {first}", f"component 2, {second}")
+
+
+def _dense(X: Any) -> NDArray[Any]:
+    return X.toarray() if sp.issparse(X) else X

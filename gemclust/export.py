@@ -1,0 +1,202 @@
+"""Fitted models without Python: ONNX, and torch modules by their state."""
+
+from __future__ import annotations
+
+from functools import singledispatchmethod
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from gemclust.modules import ClusterLogits, RadialFeatures
+from gemclust.pipelines import clusterer, steps_before
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from sklearn.pipeline import Pipeline
+
+    from gemclust.estimator import GeminiClustering
+
+__all__ = ["ClusterLogits", "to_onnx"]
+
+OPSET = 17
+INPUT, LABEL, PROBABILITIES = "X", "label", "probabilities"
+
+
+def to_onnx(
+    estimator: GeminiClustering | Pipeline, path: str | Path | None = None, *, dtype: Any = None
+) -> ModelProto:
+    """The fitted model as an ONNX graph: from X to "label" and "probabilities".
+
+    It computes in double precision, whatever the type of its input. Steps of a pipeline before the
+    clusterer are converted by skl2onnx, which has to be installed for them.
+
+    Parameters
+    ----------
+    estimator : GeminiClustering, or a Pipeline or search that ends in one
+        Fitted. The model is a built-in one, or a user's module made of linear layers and the
+        activations of `GeminiClustering`.
+    path : str or Path, default=None
+        Where to write the file, if anywhere.
+    dtype : {float64, float32}, default=None
+        Type of the input and of the probabilities; that of the training data by default.
+
+    Returns
+    -------
+    graph : onnx.ModelProto
+        With an input "X" of shape (n_samples, n_features) and outputs "label", int64 of shape
+        (n_samples,), and "probabilities" of shape (n_samples, n_clusters_).
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed, or skl2onnx where it is needed: ``pip install 'gemclust[onnx]'``.
+    ValueError
+        If the model has no such form.
+
+    Examples
+    --------
+    >>> from gemclust import GeminiClustering
+    >>> from gemclust.export import to_onnx
+    >>> X = [[0.0], [0.2], [5.0], [5.2]]
+    >>> model = GeminiClustering(2, model="linear", random_state=0).fit(X)
+    >>> [output.name for output in to_onnx(model).graph.output]
+    ['label', 'probabilities']
+    """
+    onnx = _imported("onnx")
+    model, steps = clusterer(estimator), steps_before(estimator)
+    module = model.module_
+    dtype = np.dtype(dtype or module.centre.numpy().dtype)
+    kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
+    source = INPUT if steps is None else "gemclust_input"
+    graph = _Graph(onnx)
+    proba = graph.add(module, graph("Cast", source, to=onnx.TensorProto.DOUBLE))
+    graph("ArgMax", proba, axis=1, keepdims=0, output=LABEL)
+    graph("Cast", proba, to=kind, output=PROBABILITIES)
+    result = graph.model(source, kind, model.n_features_in_, model.n_clusters_)
+    if steps is not None:
+        result = _behind(steps, result, kind)
+    onnx.checker.check_model(result)
+    if path is not None:
+        onnx.save(result, str(path))
+    return result
+
+
+class _Graph:
+    """An ONNX graph as it grows: a call adds an operator and returns the name of its output."""
+
+    def __init__(self, onnx: Any) -> None:
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def __call__(self, operator: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
+        """Add an operator of values, by their names, and of constant arrays."""
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        output = output or f"gemclust_{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(operator, names, [output], **attributes))
+        return output
+
+    def _constant(self, value: Any) -> str:
+        array = np.asarray(value)
+        array = array if array.dtype.kind == "i" else array.astype(np.float64)
+        name = f"gemclust_constant_{len(self.constants)}"
+        self.constants.append(self.onnx.numpy_helper.from_array(array, name))
+        return name
+
+    @singledispatchmethod
+    def add(self, module: nn.Module, x: str) -> str:
+        """Add what a torch module makes of x."""
+        raise ValueError(
+            f"{type(module).__name__} is no layer that to_onnx knows. Use torch.onnx.export on "
+            "`module_`, which maps rows of X to the logits of the clusters."
+        )
+
+    @add.register
+    def _(self, module: ClusterLogits, x: str) -> str:
+        """Probabilities, in contrast to what the module returns."""
+        centred = self("Sub", x, _array(module.centre))
+        logits = self.add(module.inner, self("Div", centred, _array(module.scale)))
+        units = [unit for units in module.clusters for unit in units]
+        proba = self("Softmax", self("Gather", logits, np.array(units), axis=1), axis=1)
+        clusters = _array(module.cluster)[units]
+        return self("MatMul", proba, np.eye(len(module.clusters))[clusters])
+
+    @add.register
+    def _(self, module: nn.Sequential, x: str) -> str:
+        for part in module:
+            x = self.add(part, x)
+        return x
+
+    @add.register
+    def _(self, module: nn.Linear, x: str) -> str:
+        product = self("MatMul", x, _array(module.weight).T)
+        return product if module.bias is None else self("Add", product, _array(module.bias))
+
+    @add.register
+    def _(self, module: RadialFeatures, x: str) -> str:
+        landmarks = _array(module.landmarks).astype(np.float64)
+        squares = self("MatMul", self("Mul", x, x), np.ones((landmarks.shape[1], 1)))
+        products = self("MatMul", x, -2 * landmarks.T)
+        distances = self("Add", self("Add", products, squares), np.square(landmarks).sum(1))
+        kernel = self("Exp", self("Mul", distances, -module.gamma))
+        features = self("MatMul", kernel, _array(module.projection))
+        return self("Div", self("Sub", features, _array(module.mean)), module.unit)
+
+    @add.register(nn.ReLU)
+    @add.register(nn.Tanh)
+    @add.register(nn.Sigmoid)
+    def _(self, module: nn.Module, x: str) -> str:
+        return self({nn.ReLU: "Relu", nn.Tanh: "Tanh", nn.Sigmoid: "Sigmoid"}[type(module)], x)
+
+    @add.register(nn.Identity)
+    @add.register(nn.Dropout)
+    def _(self, module: nn.Module, x: str) -> str:
+        return x
+
+    def model(self, source: str, kind: int, n_features: int, n_clusters: int) -> Any:
+        """The whole graph, with its input and outputs."""
+        helper, integer = self.onnx.helper, self.onnx.TensorProto.INT64
+        graph = helper.make_graph(
+            self.nodes,
+            "gemclust",
+            [helper.make_tensor_value_info(source, kind, ["n_samples", n_features])],
+            [
+                helper.make_tensor_value_info(LABEL, integer, ["n_samples"]),
+                helper.make_tensor_value_info(PROBABILITIES, kind, ["n_samples", n_clusters]),
+            ],
+            self.constants,
+        )
+        opset = [helper.make_opsetid("", OPSET)]
+        version = helper.find_min_ir_version_for(opset)
+        return helper.make_model(
+            graph, producer_name="gemclust", opset_imports=opset, ir_version=version
+        )
+
+
+def _array(tensor: Any) -> NDArray[Any]:
+    return tensor.detach().cpu().numpy()
+
+
+def _behind(steps: Pipeline, clusters: Any, kind: int) -> Any:
+    """The graph of the clusters behind that of the steps before it."""
+    onnx, skl2onnx = _imported("onnx"), _imported("skl2onnx")
+    types = _imported("skl2onnx.common.data_types")
+    tensor = types.DoubleTensorType if kind == onnx.TensorProto.DOUBLE else types.FloatTensorType
+    given = [(INPUT, tensor([None, steps[0].n_features_in_]))]
+    first = skl2onnx.to_onnx(steps, initial_types=given, target_opset=OPSET)
+    first.ir_version = clusters.ir_version
+    joint = first.graph.output[0].name, clusters.graph.input[0].name
+    return _imported("onnx.compose").merge_models(first, clusters, io_map=[joint])
+
+
+def _imported(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{name} is not installed, which this export needs: pip install 'gemclust[onnx]'"
+        ) from error

@@ -1,0 +1,194 @@
+"""Scorers for searches that have no classes to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.metrics import (
+    adjusted_rand_score,
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    silhouette_score,
+)
+
+from gemclust.metrics.gemini import gemini_score
+from gemclust.objectives import Objective, get_objective
+from gemclust.pipelines import seen_by_clusterer
+
+LEAST_AGREEMENT = 0.9
+"""Two models that agree less have found nothing that counts. Tibshirani and Walther ask 0.8 to 0.9
+of their prediction strength; on a few hundred samples with one mode, models agree up to 0.8."""
+
+
+def heldout_scorer(estimator: Any, X: Any, y: Any = None) -> float:
+    r"""How much of a clustering is found again in samples that it was not fitted to.
+
+    A second model, with the same parameters, is fitted to the held-out samples. With a and b the
+    labels of these samples by the two models, and :math:`\pi` the proportions of a,
+
+    .. math:: (ARI(a, b) - 0.9) (1 - \sum_k \pi_k^2)
+
+    The second factor, the probability that two samples lie in different clusters, rewards a finer
+    clustering; the first, the adjusted Rand index above what counts as agreement, takes the
+    reward back as soon as the finer clusters are not the same in both models. One cluster scores
+    0, so that it wins where nothing is found again. Neither an objective nor distances enter, so
+    that candidates may differ in all: number of clusters, objective, kernel, model, and steps of a
+    pipeline. What is found again need not be a gap: of many thousand samples, the halves of a
+    single mode may be.
+
+    Parameters
+    ----------
+    estimator : clusterer or Pipeline
+        Fitted to other samples. Any that has `predict`.
+    X : array-like of shape (n_samples, n_features)
+        The held-out samples: best half of all. A search makes them so by
+        ``cv=ShuffleSplit(5, test_size=0.5, random_state=0)``; of many samples, some hundred for
+        each model are enough: ``train_size=1000, test_size=1000``. The folds of an integer `cv` are
+        not shuffled: never use them on sorted samples.
+    y : None
+        Ignored.
+
+    Returns
+    -------
+    score : float
+        From -0.9 to 0.1; greater is better.
+
+    References
+    ----------
+    Tibshirani and Walther, Cluster Validation by Prediction Strength, 2005.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.model_selection import GridSearchCV, ShuffleSplit
+    >>> from gemclust import GeminiClustering
+    >>> from gemclust.metrics import heldout_scorer
+    >>> X, _ = make_blobs(200, centers=[[0, 0], [8, 0], [0, 8]], random_state=0)
+    >>> search = GridSearchCV(
+    ...     GeminiClustering(model="linear", n_init=2, random_state=0),
+    ...     {"n_clusters": [1, 2, 3, 4, 5]},
+    ...     scoring=heldout_scorer,
+    ...     cv=ShuffleSplit(2, test_size=0.5, random_state=0),
+    ... )
+    >>> search.fit(X).best_params_
+    {'n_clusters': 3}
+    """
+    return found_again(*two_labelings(estimator, X))
+
+
+def found_again(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """What `heldout_scorer` makes of the labels by the two models."""
+    shares = np.unique(ours, return_counts=True)[1] / len(ours)
+    apart = 1 - np.square(shares).sum()
+    return float((adjusted_rand_score(ours, theirs) - LEAST_AGREEMENT) * apart)
+
+
+def stability_scorer(estimator: Any, X: Any, y: Any = None) -> float:
+    """Agreement of the clustering with one fitted to the held-out samples: an adjusted Rand index.
+
+    It compares candidates of one number of clusters. Over several it prefers few, large clusters;
+    `heldout_scorer` does not.
+
+    Parameters
+    ----------
+    estimator : clusterer or Pipeline
+        Fitted to other samples. Any that has `predict`.
+    X : array-like of shape (n_samples, n_features)
+        The held-out samples: best half of all.
+    y : None
+        Ignored.
+
+    Returns
+    -------
+    score : float
+        At most 1, which is best. One cluster in both scores 0: there is nothing to agree on.
+    """
+    return agreement(*two_labelings(estimator, X))
+
+
+def agreement(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """The adjusted Rand index of two labelings, 0 if both have one cluster."""
+    trivial = len(np.unique(ours)) == 1 and len(np.unique(theirs)) == 1
+    return 0.0 if trivial else float(adjusted_rand_score(ours, theirs))
+
+
+def two_labelings(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Labels of held-out samples by the model and by one that is fitted to them."""
+    return estimator.predict(X), clone(estimator).fit(X).predict(X)
+
+
+class LabelScorer:
+    """A measure of labels and distances as a scorer that knows what one cluster is worth.
+
+    Distances are those between samples as the last step of a pipeline sees them, so that
+    candidates that differ in the steps before it are not comparable.
+
+    Parameters
+    ----------
+    measure : callable
+        From X and labels to a number, greater for better ones.
+    one_cluster : float, default=0.0
+        The score where all samples are in one cluster, or each in one of its own.
+    """
+
+    def __init__(self, measure: Callable[[Any, Any], float], one_cluster: float = 0.0) -> None:
+        self.measure = measure
+        self.one_cluster = one_cluster
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        """The score of a fitted clusterer, or of a pipeline that ends in one, on X."""
+        labels = estimator.predict(X)
+        if not 2 <= len(np.unique(labels)) < len(labels):
+            return self.one_cluster
+        return float(self.measure(seen_by_clusterer(estimator, X).X, labels))
+
+    def __repr__(self) -> str:
+        return f"LabelScorer({self.measure.__name__})"
+
+
+def _davies_bouldin(X: Any, labels: Any) -> float:
+    return 1 / (1 + davies_bouldin_score(X, labels))
+
+
+silhouette_scorer = LabelScorer(silhouette_score)
+calinski_harabasz_scorer = LabelScorer(calinski_harabasz_score)
+davies_bouldin_scorer = LabelScorer(_davies_bouldin)
+
+
+class GeminiScorer:
+    """The GEMINI of one and the same objective, whatever the candidates are trained by.
+
+    It grows with the number of clusters: use it to compare candidates that have the same number.
+
+    Parameters
+    ----------
+    objective : str or Objective, default="auto"
+        As in `GeminiClustering`. A bandwidth such as "median" is that of the held-out samples, so
+        that it is the same for all candidates.
+
+    Examples
+    --------
+    >>> from gemclust import GeminiClustering
+    >>> from gemclust.metrics import GeminiScorer
+    >>> X = [[0.0], [1.0], [10.0], [11.0]]
+    >>> model = GeminiClustering(2, objective="mi", model="linear", random_state=0).fit(X)
+    >>> print(round(GeminiScorer("mmd_ova")(model, X), 2))
+    5.00
+    """
+
+    def __init__(self, objective: str | Objective = "auto") -> None:
+        self.objective = objective
+        get_objective(objective)
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        """The score of a fitted clusterer, or of a pipeline that ends in one, on X."""
+        soft = hasattr(estimator, "predict_proba")
+        found = estimator.predict_proba(X) if soft else estimator.predict(X)
+        return gemini_score(seen_by_clusterer(estimator, X).X, found, self.objective)
+
+    def __repr__(self) -> str:
+        return f"GeminiScorer({self.objective!r})"

@@ -1,0 +1,68 @@
+"""What the clusterer at the end of a pipeline or a search sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from gemclust.samples import as_array
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+
+class Seen(NamedTuple):
+    """Samples as a clusterer sees them.
+
+    Parameters
+    ----------
+    model : ClusterMixin
+        The clusterer, fitted.
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        What the steps before it have made of the samples.
+    names : ndarray of str of shape (n_features,)
+        Names of the features.
+    """
+
+    model: Any
+    X: Any
+    names: NDArray[Any]
+
+
+def clusterer(estimator: Any) -> Any:
+    """The fitted clusterer itself, the last step of a pipeline, or what a search found best."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    model = estimator[-1] if hasattr(estimator, "steps") else estimator
+    check_is_fitted(model)
+    return model
+
+
+def steps_before(estimator: Any) -> Pipeline | None:
+    """The steps of a pipeline before the clusterer, if there are any."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    return estimator[:-1] if hasattr(estimator, "steps") and len(estimator) > 1 else None
+
+
+def seen_by_clusterer(estimator: Any, X: Any) -> Seen:
+    """The clusterer, the samples as it sees them, and what it calls their features."""
+    model, before = clusterer(estimator), steps_before(estimator)
+    if before is not None:
+        X = before.transform(X)
+    names = _names(model, X, before)
+    X = as_array(X)
+    X = sp.csr_array(X) if sp.issparse(X) else np.asarray(X)
+    if names is None or len(names) != X.shape[1]:
+        names = [f"x{j}" for j in range(X.shape[1])]
+    return Seen(model, X, np.asarray(names, dtype=object))
+
+
+def _names(model: Any, X: Any, before: Pipeline | None) -> Any:
+    if hasattr(X, "columns"):
+        return list(map(str, X.columns))
+    if before is not None and hasattr(before[-1], "get_feature_names_out"):
+        return before.get_feature_names_out()
+    return getattr(model, "feature_names_in_", None)

@@ -1,0 +1,150 @@
+"""What users expect without reading: hints, silence, warnings at their line, tensors, help."""
+
+import logging
+import re
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
+
+from gemclust import GeminiClustering
+from gemclust.messages import did_you_mean
+from gemclust.metrics import gemini_score
+from gemclust.objectives import MMD, Wasserstein
+
+X = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
+
+MISSPELT = [
+    ({"model": "lineer"}, "linear"),
+    ({"model": "MLP"}, "mlp"),
+    ({"model": "categorial"}, "categorical"),
+    ({"solver": "l-bfgs"}, "lbfgs"),
+    ({"solver": "Adam"}, "adam"),
+    ({"activation": "logistics"}, "logistic"),
+    ({"init": "kmeans++"}, "k-means++"),
+    ({"n_clusters": "Auto"}, "auto"),
+    ({"batch_size": "atuo"}, "auto"),
+    ({"objective": "mmd-ovo"}, "mmd_ovo"),
+    ({"objective": "Wasserstein_ova"}, "wasserstein_ova"),
+    ({"objective": MMD(kernel="RBF")}, "rbf"),
+    ({"objective": MMD(kernel="lapacian")}, "laplacian"),
+    ({"objective": MMD(kernel="rbf", gamma="medain")}, "median"),
+    ({"objective": Wasserstein(metric="manhatan")}, "manhattan"),
+    ({"objective": Wasserstein(metric="geodesics")}, "geodesic"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "meant"), MISSPELT)
+def test_misspelt_name_is_answered_with_the_nearest(parameters, meant):
+    model = GeminiClustering(**{"n_clusters": 2} | parameters)
+    with pytest.raises(ValueError, match=re.escape(f"Did you mean {meant!r}?")):
+        model.fit(X)
+
+
+def test_what_is_like_no_name_gets_no_hint():
+    with pytest.raises(ValueError, match="must be one of") as error:
+        GeminiClustering(solver="newton").fit(X)
+    assert "Did you mean" not in str(error.value)
+    assert did_you_mean(3, ["linear"]) == ""
+
+
+def test_automatic_objective_is_that_of_the_estimator():
+    model = GeminiClustering(3, n_init=1, random_state=0).fit(X)
+    assert gemini_score(X, model.predict_proba(X), "auto") == pytest.approx(model.objective_value_)
+    assert gemini_score(X, model.labels_, "auto") == gemini_score(X, model.labels_, "mmd_ovo")
+
+
+# Silence and progress
+
+
+@pytest.mark.parametrize("n_clusters", ["auto", 3])
+def test_nothing_is_printed_by_default(n_clusters, capfd, caplog):
+    with caplog.at_level(logging.DEBUG):
+        GeminiClustering(n_clusters, random_state=0).fit(X)
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_stages_of_the_selection_are_logged(caplog):
+    model = GeminiClustering(verbose=1, random_state=0).fit(X)
+    messages = [record.getMessage() for record in caplog.records]
+    assert all(record.name == "gemclust" for record in caplog.records)
+    assert messages[0] == "training 11 units"
+    assert messages[1].startswith("iteration 1: objective ")
+    assert messages[-2:] == [
+        "looking for valleys between 90 samples",
+        f"11 units form {model.n_clusters_} clusters",
+    ]
+
+
+# Warnings
+
+
+def line_of(function):
+    return function.__code__.co_firstlineno
+
+
+def fit_alone():
+    return GeminiClustering(3, max_iter=1, random_state=0).fit(X)
+
+
+def fit_in_a_pipeline():
+    return make_pipeline(StandardScaler(), GeminiClustering(3, max_iter=1)).fit_predict(X)
+
+
+def fit_then_score():
+    return GeminiClustering(3, max_iter=1, random_state=0).fit_transform(X)
+
+
+@pytest.mark.parametrize("call", [fit_alone, fit_in_a_pipeline, fit_then_score])
+def test_warning_points_at_the_line_of_the_user(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        call()
+    (warning,) = [w for w in caught if w.category is ConvergenceWarning]
+    assert warning.filename == __file__
+    assert warning.lineno == line_of(call) + 1
+
+
+# Tensors
+
+
+def test_tensors_are_taken_without_a_copy():
+    tensor = torch.from_numpy(X.copy())
+    model = GeminiClustering(3, n_init=1, random_state=0)
+    assert np.shares_memory(model._validated(tensor), tensor.numpy())
+
+
+def test_tensors_are_as_good_as_arrays():
+    tensor = torch.from_numpy(X).requires_grad_()
+    weight = torch.linspace(1, 2, len(X), dtype=torch.float64)
+    kernel = (tensor @ tensor.T).detach()
+    by_tensor = GeminiClustering(3, n_init=1, random_state=0)
+    by_array = GeminiClustering(3, n_init=1, random_state=0)
+    by_tensor.fit(tensor, sample_weight=weight, affinity=kernel)
+    by_array.fit(X, sample_weight=weight.numpy(), affinity=kernel.numpy())
+    proba = by_array.predict_proba(X)
+    np.testing.assert_array_equal(by_tensor.predict_proba(tensor), proba)
+    tensors = torch.from_numpy(proba).requires_grad_()
+    assert gemini_score(tensor, tensors, "mi") == gemini_score(X, proba, "mi")
+
+
+# Help
+
+
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"), reason="shows no docstrings"
+)
+def test_representation_in_a_notebook_documents_the_parameters():
+    html = GeminiClustering(n_clusters=3)._repr_html_()
+    assert "sensitivity" in html
+    assert "valleys more significant than 1 / sensitivity are real: larger" in html.replace(
+        "<br>", " "
+    )
