@@ -126,7 +126,7 @@ class GeminiClustering(
         point around x is subtracted from the objective, by the same scale. With ``objective="mi"``
         this is IMSAT. It needs dense X and the solver "adam" or "sgd".
     vat_radius : float or "auto", default="auto"
-        How far that point lies, in the units of X. "auto": a tenth of the median distance of the
+        How far that point lies, in the units of X. "auto": 0.4 times the median distance of the
         samples from their centre.
     warm_start : bool, default=False
         Whether `fit` starts from the last solution, with its scaling of X.

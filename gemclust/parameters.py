@@ -55,7 +55,7 @@ RUNNING_BATCH = 200
 Measured, that gains in small batches, delays training in large ones, and does not help objectives
 that see probabilities only."""
 
-VAT_RADIUS = 0.1
+VAT_RADIUS = 0.4
 """Length of adversarial perturbations, in typical distances of samples from their centre."""
 
 RUNNING_SHARE = 0.5

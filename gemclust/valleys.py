@@ -34,6 +34,12 @@ COMPONENTS = (2, 5)
 TREE_FEATURES = 15
 """Up to so many features a tree finds neighbours faster than products of all pairs."""
 
+LEAF_SIZE = 100
+"""Of its leaves, the quickest for this many neighbours."""
+
+BRIDGE_PAIRS = 2**20
+"""So many pairs of points are compared for the shortest edge between two parts of the data."""
+
 MOST_FEATURES = 50
 """Of more features, the first so many principal components stand for all."""
 
@@ -124,7 +130,9 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
     points = points - points.mean(0)
     tree = points.shape[1] <= TREE_FEATURES
     index = NearestNeighbors(
-        n_neighbors=min(len(points), n_neighbours + 1), algorithm="kd_tree" if tree else "brute"
+        n_neighbors=min(len(points), n_neighbours + 1),
+        algorithm="kd_tree" if tree else "brute",
+        leaf_size=LEAF_SIZE,
     ).fit(points)
 
     def nearest(queries: Array) -> tuple[Array, Array]:
@@ -359,9 +367,7 @@ def _best_of_each(pair: Array, score: Array, most: int) -> Array:
 
 
 def _bridges(view: View, near: Array, most: int = 60) -> Array:
-    """The shortest edges that join the components of the graph of nearest neighbours."""
-    from sklearn.neighbors import NearestNeighbors
-
+    """Short edges that join the components of the graph of nearest neighbours."""
     n_points = len(near)
     a, b = np.repeat(np.arange(n_points), near.shape[1]), near.ravel()
     found: list[tuple[int, int]] = []
@@ -370,14 +376,34 @@ def _bridges(view: View, near: Array, most: int = 60) -> Array:
         n_parts, part = connected_components(graph, directed=False)
         if n_parts == 1:
             break
-        new = []
-        for c in np.argsort(np.bincount(part), kind="stable")[:-1][:most]:
-            inside, outside = np.flatnonzero(part == c), np.flatnonzero(part != c)
-            index = NearestNeighbors(n_neighbors=1).fit(view.points[outside])
-            distance, nearest = index.kneighbors(view.points[inside])
-            closest = int(distance.argmin())
-            new.append((int(inside[closest]), int(outside[nearest[closest, 0]])))
+        smallest = np.argsort(np.bincount(part), kind="stable")[:-1][:most]
+        new = [_bridge(view.points, part == c) for c in smallest]
         found += new
         a = np.append(a, [edge[0] for edge in new])
         b = np.append(b, [edge[1] for edge in new])
     return np.array(found, dtype=int).reshape(-1, 2)
+
+
+def _bridge(points: Array, inside: Array) -> tuple[int, int]:
+    """A short edge from the points inside to the others.
+
+    It is the shortest from as many of those inside as can be compared at once, or one that is found
+    from there by going to and fro between nearest points.
+    """
+    first, others = np.flatnonzero(inside), np.flatnonzero(~inside)
+    some = first[:: -(-len(first) * len(others) // BRIDGE_PAIRS)]
+    start, end = _nearest_pair(points, some, others)
+    while len(some) < len(first):
+        back, _ = _nearest_pair(points, first, np.array([end]))
+        if back == start:
+            break
+        start, end = _nearest_pair(points, np.array([back]), others)
+    return start, end
+
+
+def _nearest_pair(points: Array, first: Array, second: Array) -> tuple[int, int]:
+    squares = np.einsum("nd,nd->n", points[first], points[first])[:, None]
+    distances = squares + np.einsum("nd,nd->n", points[second], points[second])
+    distances -= 2 * points[first] @ points[second].T
+    i, j = np.unravel_index(distances.argmin(), distances.shape)
+    return int(first[i]), int(second[j])

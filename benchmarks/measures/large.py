@@ -14,6 +14,7 @@ from gemclust.models import most_probable
 from gemclust.objectives import get_objective
 from gemclust.parameters import resolve_n_units
 from gemclust.progress import Progress
+from gemclust.selection import choose
 from gemclust.shards import Shard
 from measures.timing import Outcome, alternate, endless, seconds
 
@@ -70,7 +71,7 @@ def growth(repeat, solver, iterations=None, batch_size=None):
 
 
 def selection(repeat, n_samples, n_features):
-    """A fit that finds the number of clusters, and its units alone: trained, and all labelled."""
+    """A fit that finds the number of clusters, and one of its units alone."""
     X, y = make_blobs(n_samples, n_features, centers=12, center_box=(-20, 20), random_state=0)
     X = X.astype(np.float32)
     ours = GeminiClustering("auto", random_state=repeat)
@@ -82,11 +83,12 @@ def selection(repeat, n_samples, n_features):
 
 
 def units_alone(model, X):
-    """What a fit of the estimator does before it looks for valleys, and labels by units."""
+    """A fit of the estimator in which each unit is a cluster: it looks for no valleys."""
     shard = Shard(X, np.broadcast_to(np.float32(1), len(X)), None, ALONE)
     fit = Fit(model, shard, get_objective("mmd_ovo"), Progress(model, model.max_iter, 0))
     n_units = resolve_n_units(model, shard.n_given, shard.n_total, shard.n_distinct)
     fit.train(n_units, merging=True)
-    units = [[unit] for unit in range(n_units)]
+    choice = choose(fit.scored(), fit.run)
+    units = [[unit] for unit in choice.units]
     parameters = fit.run.parameters[0].numpy()
     fit.frame.log_probabilities(X, parameters, units, fit.device, most_probable)
