@@ -178,7 +178,7 @@ def test_nothing_grows_with_the_square_of_the_number_of_samples(objective):
 def test_a_process_with_little_memory(case):
     """What tracemalloc does not see, as torch's tensors: a limit on the process does."""
     command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("limited.py")), case]
-    limits = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     done = subprocess.run(
         command, env=os.environ | limits, capture_output=True, text=True, timeout=300
     )
