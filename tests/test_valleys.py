@@ -347,7 +347,7 @@ def test_parts_of_the_data_are_judged_as_samples_of_their_own():
     """Two small clusters beside a large one are as sure as without it, once they are cut off."""
     draw = rng()
     small = [center + draw.normal(size=(60, 2)) for center in ([0, 0], [4.2, 0])]
-    X = np.vstack([*small, [40, 0] + draw.normal(size=(3000, 2))])
+    X = np.vstack([*small, draw.normal([40, 0], 1, (3000, 2))])
     labels = np.repeat([0, 1, 2], [60, 60, 3000])
     valleys = Valleys(views_of(X, 141, rng()), labels, 4)
     assert valleys.significance(0)[1] < 1 <= valleys.significance(0, alone=True)[1]
