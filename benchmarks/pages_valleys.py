@@ -8,7 +8,7 @@ from collections import defaultdict
 import numpy as np
 from pages import rows, table, write
 from pages_selection import NOT_RUN, cell
-from valleys import CHOSEN, CONSTANTS, FEWER, SCALES_SEEN, TUNED
+from valleys import CHOSEN, CONSTANTS, FEWER, MANY, PARTS, SCALES_SEEN, TUNED
 
 from gemclust.selection import POINTS_PER_UNIT
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
@@ -26,9 +26,9 @@ measured stands in `benchmarks/README.md`. "{not_run}" says that a row or more i
 
 A valley is real if it is deeper than `level`, which stands for what is found in samples with one
 mode. In {n_unimodal} such samples (Gaussian, uniform, Student-t, exponential; d = 1, 2, 3, 8, 30),
-the height of the tree over this level when densities are those of one scale k alone: median, and
-the highest of the samples. If the level has the right form, the numbers are much the same
-everywhere; what is above 1 would be a false split, if the rule took one scale.
+the deepest valley of the tree at each scale k, relative to the level: median, and the highest of
+the samples. If the level has the right form, the numbers are much the same everywhere. One that is
+above 1 splits no cluster by itself: the rule takes the mean of two.
 
 {by_size}
 {by_dimension}
@@ -49,7 +49,11 @@ get {seeds}: smaller differences say nothing.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
   stands for "by all points, whatever its size".
 - level of n_points, scale or dimension fixed: the level without this dependence.
-"""
+
+Parts are for many clusters of few points each. {n_many} sets of 30 and 50 blobs, of which 2,000
+points are drawn, 67 and 40 for each blob:
+
+{many}"""
 
 
 def found():
@@ -66,15 +70,15 @@ def scores(results, method, names, seed="0"):
     )
 
 
-def heights(results, holding):
-    """Scale -> heights of the trees of the unimodal samples that have this in their names."""
+def depths(results, holding):
+    """Scale -> deepest valleys in the unimodal samples that have this in their names."""
     by_scale = defaultdict(list)
     for name in SCALES_SEEN:
         row = results.get((CHOSEN, name, "0"))
-        if row and row["heights"] and holding in name:
-            for pair in row["heights"].split("|"):
-                scale, height = pair.split(":")
-                by_scale[int(scale)].append(float(height))
+        if row and row["depths"] and holding in name:
+            for pair in row["depths"].split("|"):
+                scale, depth = pair.split(":")
+                by_scale[int(scale)].append(float(depth))
     return by_scale
 
 
@@ -82,7 +86,7 @@ def levels(results, title, parts):
     """One line for each part of the unimodal samples, one column for each scale."""
     body = []
     for label, holding in parts.items():
-        by_scale = heights(results, holding)
+        by_scale = depths(results, holding)
         cells = [
             f"{np.median(by_scale[k]):.2f}, {max(by_scale[k]):.2f}" if by_scale[k] else ""
             for k in SCALES
@@ -98,11 +102,19 @@ def values(results):
         line = [method, NOT_RUN, NOT_RUN, NOT_RUN]
         if tuned is not None and chosen is not None:
             gained, lost = (tuned > chosen)[:, 0].sum(), (tuned < chosen)[:, 0].sum()
-            line[1:3] = [cell(tuned.mean(axis=0)), f"+{gained}, -{lost}"]
+            line[1:3] = [cell(tuned.mean(axis=0).tolist()), f"+{gained}, -{lost}"]
         if split is not None:
             line[3] = f"{int((split[:, 0] == 0).sum())} of {len(FEWER)}"
         body.append(line)
     return table(["", "tuned half", "sets", "unimodal samples split"], body)
+
+
+def of_parts(results):
+    body = []
+    for method in (CHOSEN, *PARTS):
+        found = scores(results, method, MANY)
+        body.append([method, NOT_RUN if found is None else cell(found.mean(axis=0).tolist())])
+    return table(["", "exact / within one / ARI"], body)
 
 
 def main():
@@ -116,7 +128,7 @@ def main():
         by_dimension=levels(results, "d", {str(d): f"_d{d}_" for d in (1, 2, 3, 8, 30)}),
         n_tuned=len(TUNED),
         n_fewer=len(FEWER),
-        seeds="; ".join(cell(s.mean(axis=0)) for s in others if s is not None) or NOT_RUN,
+        seeds="; ".join(cell(s.mean(axis=0).tolist()) for s in others if s is not None) or NOT_RUN,
         values=values(results),
         width=WIDTH,
         iterations=UNIT_ITERATIONS,
@@ -126,6 +138,8 @@ def main():
         power=GAP_POWER,
         deepest=DEEPEST,
         part=PART,
+        n_many=len(MANY),
+        many=of_parts(results),
     )
     write("valleys.md", [text])
 

@@ -6,8 +6,8 @@ Rows go to results/valleys.csv as they are done; running again continues. A PATT
 SET/METHOD/MAX_SAMPLES, for example 'fcps/*' or '*/width 2/*'; METHOD names the constant of the
 library that has another value. Of the suite, nothing but its tuned half is used.
 
-On the unimodal samples, rows of the library's own values also hold how high the tree reaches when
-densities are those of one scale alone.
+On the unimodal samples, rows of the library's own values hold the deepest valley of the tree at
+each scale, relative to the level.
 """
 
 import harness  # isort: skip  (limits the threads before numpy is imported)
@@ -22,11 +22,13 @@ import selection
 import suite
 
 RESULTS = Path(__file__).parent / "results" / "valleys.csv"
-COLUMNS = [*selection.COLUMNS, "heights"]
+COLUMNS = [*selection.COLUMNS, "depths"]
 CHOSEN, SEEDS = "chosen", 2
 TUNED = [name for name in suite.NAMES if suite.tuned(name)]
 # Of the unimodal samples, those on which every value is tried.
 FEWER = [name for name in suite.UNIMODAL if name.endswith(("_d2_n500_0", "_d8_n500_0"))]
+# Sets of many clusters, of which few points each are drawn: what the library does about parts.
+MANY = [name for name in suite.BLOBS_MANY if name[5:8] in ("k30", "k50") and name[-1] in "01"]
 SCALES_SEEN = [name for name in suite.UNIMODAL if name.endswith("_0")]
 
 
@@ -48,12 +50,12 @@ UNITS |= {"samples 10": {"fitting.SAMPLES_PER_UNIT": 10}}
 UNITS |= {"landmarks 64": {"units.LANDMARKS": 64}}
 POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
 RULE = {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
-RULE |= {f"part {value}": {"valleys.PART": value} for value in (1, 1_000_000)}
+PARTS = {f"part {value}": {"valleys.PART": value} for value in (1, 1_000_000)}
 LEVELS = {
     f"level of {name} {value}": {"valleys.level": {name: value}}
     for name, value in (("n_points", 500), ("scale", 8), ("dimension", 2))
 }
-CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | RULE | LEVELS
+CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | RULE | PARTS | LEVELS
 
 
 def cells():
@@ -63,6 +65,9 @@ def cells():
             yield harness.Cell(name, CHOSEN, selection.FEW, seed)
     for name in SCALES_SEEN:
         yield harness.Cell(name, CHOSEN, selection.ALL, 0)
+    for method in (CHOSEN, *PARTS):
+        for name in MANY:
+            yield harness.Cell(name, method, selection.FEW, 0)
     for method in CONSTANTS:
         for name in TUNED if method != CHOSEN else ():
             yield harness.Cell(name, method, selection.FEW, 0)
@@ -82,29 +87,27 @@ def constants(method):
 
 @contextmanager
 def recorded():
-    """A list that takes in each set of points and their units, whose valleys are looked for."""
-    from gemclust.selection import TestPoints
+    """A list that takes in, of each tree, its pairs, their valleys and sizes, and which count."""
+    from gemclust import valleys
 
-    taken, find = [], TestPoints.valleys
+    taken, judge = [], valleys.heights_of
 
-    def valleys(points, labels):
-        taken.append((points, labels))
-        return find(points, labels)
+    def heights_of(*tree):
+        taken.append(tree)
+        return judge(*tree)
 
-    with patch.object(TestPoints, "valleys", valleys):
+    with patch.object(valleys, "heights_of", heights_of):
         yield taken
 
 
-def heights(points, labels):
-    """Scale -> height of the tree where densities are those of this scale alone."""
-    from gemclust.valleys import SCALES, Valleys, merge
+def depths(_, found, size, counts):
+    """Scale -> the deepest valley of the tree at this scale, relative to its level."""
+    from gemclust.valleys import Depths, level
 
-    found = {}
-    for scale in SCALES[max(8, len(labels) / 8) >= SCALES]:
-        with patch("gemclust.valleys.SCALES", np.array([scale])):
-            valleys = Valleys(points.views, labels, points.smallest)
-        found[scale] = merge(valleys)[1].max(initial=0)
-    return found
+    valleys = Depths.stack(found)[counts]
+    relative = valleys.depth / level(size[-1], valleys.scale, valleys.dimension)
+    scales = valleys.scale[:, 0]
+    return {k: relative[scales == k].max(initial=0) for k in np.unique(scales)}
 
 
 def measure(cell):
@@ -112,8 +115,8 @@ def measure(cell):
         row = selection.measure(cell._replace(method="gemclust"))
     found = {}
     if cell.method == CHOSEN and cell.dataset in suite.UNIMODAL:
-        found = heights(*taken[-1])
-    return row | {"heights": "|".join(f"{scale}:{height:.4g}" for scale, height in found.items())}
+        found = depths(*taken[-1])
+    return row | {"depths": "|".join(f"{scale}:{depth:.4g}" for scale, depth in found.items())}
 
 
 if __name__ == "__main__":
