@@ -85,8 +85,8 @@ class MergeTree:
     pairs : ndarray of int of shape (n_units - 1, 2)
         At each step, the group of the second unit joins that of the first.
     heights : ndarray of shape (n_units - 1,)
-        Significance of the valley between them, or the highest below it in the tree. Inside one
-        cluster it stays below 1.
+        How surely they are not one cluster; never more than at a later step that contains it.
+        Inside one cluster it stays below 1.
     """
 
     pairs: NDArray[Any]
@@ -139,8 +139,8 @@ class Selection:
     Attributes
     ----------
     valleys : ndarray of shape (n_clusters, n_clusters)
-        How real the valley between each two clusters is: 1 and more, and they are two. NaN on the
-        diagonal.
+        How real the valley between each two clusters is, were there no others: 1 and more, and
+        they are two. NaN on the diagonal.
     counts : dict of int to int
         How many restarts found each number of clusters.
     """
@@ -260,7 +260,7 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     for a, b in tree.pairs[tree.order[: max(0, len(group) - n_clusters)]]:
         valleys.join(a, b)
     alive = np.flatnonzero(valleys.alive)
-    found = valleys.matrix()[np.ix_(alive, alive)]
+    found = valleys.matrix(alone=True)[np.ix_(alive, alive)]
     np.fill_diagonal(found, np.nan)
     matrix[np.ix_(group[alive], group[alive])] = found
     return matrix

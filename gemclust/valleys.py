@@ -6,7 +6,7 @@ scales, in several views of the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,21 @@ EDGES = 10
 RANKS = 60
 """Neighbours up to this rank say how wide a gap is."""
 
+GAP_POWER = 0.125
+"""Valleys count so much more by the rank of the nearest neighbour across: its power."""
+
+DEEPEST = 2
+"""The scales and views in which a valley is deepest, over which it is averaged."""
+
 COMPONENTS = (2, 5)
 """Beyond three features the data is seen in so many principal components, too."""
+
+SIMULATED = 50
+"""Samples from which levels are known have at least so many points."""
+
+PART = 3
+"""Valleys in a part of the data are judged like those of so many times its points: one that was
+looked for and cut off for its valleys is not quite a sample of its own."""
 
 TREE_FEATURES = 15
 """Up to so many features a tree finds neighbours faster than products of all pairs."""
@@ -168,6 +181,52 @@ def _spread(X: Array, rng: np.random.RandomState) -> Array:
     return X
 
 
+@dataclass(frozen=True)
+class Depths:
+    """Valleys between groups, one in each column.
+
+    Parameters
+    ----------
+    depth : ndarray of shape (n_scales, n_valleys)
+        How deep they are at each scale in each view, in standard deviations.
+    scale : ndarray of shape (n_scales, 1)
+        Number of neighbours.
+    dimension : ndarray of shape (n_scales, n_valleys)
+        Of the data around them.
+    rank : ndarray of shape (n_valleys,)
+        Rank of the nearest neighbour across.
+    """
+
+    depth: Array
+    scale: Array
+    dimension: Array
+    rank: Array
+
+    def significance(self, n_points: Any) -> Array:
+        """How deep each is, relative to what is found in one cluster of so many points."""
+        relative = self.depth / level(n_points, self.scale, self.dimension)
+        return np.sort(relative, axis=0)[-DEEPEST:].mean(0) * self.rank**GAP_POWER
+
+    def __getitem__(self, columns: Any) -> Depths:
+        depth, dimension = self.depth[:, columns], self.dimension[:, columns]
+        return Depths(depth, self.scale, dimension, self.rank[columns])
+
+    @classmethod
+    def stack(cls, valleys: Sequence[Depths]) -> Depths:
+        """The valleys of all of them."""
+        depth, dimension = (
+            np.concatenate([getattr(each, name) for each in valleys], axis=1)
+            for name in ("depth", "dimension")
+        )
+        rank = np.concatenate([each.rank for each in valleys])
+        return cls(depth, valleys[0].scale, dimension, rank)
+
+
+def standing_for(size: Any, n_points: int) -> Any:
+    """The number of points of a sample of one cluster, for which a group of this size stands."""
+    return np.minimum(PART * np.maximum(size, SIMULATED), n_points)
+
+
 class Valleys:
     r"""What lies between groups of points, joined group by group.
 
@@ -206,30 +265,38 @@ class Valleys:
         self.saddle = np.concatenate([part.saddle for part in parts])
         self.rank = np.stack([part.rank for part in parts])
 
-    def significance(self, group: int) -> Array:
-        """How real the valley between a group and each other is: 1 and more, and they are two."""
-        size, i = self.size, group
-        dimension = 1 / np.maximum(self.inverse_dimension, self.inverse_dimension[:, [i]])
-        lower = np.minimum(self.peak, self.peak[:, [i]])
-        saddle = self.saddle[:, i]
+    def depths(self, group: int, others: Any = slice(None)) -> Depths:
+        """The valleys between a group and others, of which each is a column."""
+        size, both = self.size[others], self.size[others] + self.size[group]
+        inverse, peak = self.inverse_dimension, self.peak
+        dimension = 1 / np.maximum(inverse[:, others], inverse[:, [group]])
+        lower = np.minimum(peak[:, others], peak[:, [group]])
+        saddle = self.saddle[:, group, others]
         depth = np.maximum(dimension, 1) * (lower - saddle) * np.sqrt(self.scale / 2)
         # A group must hold the neighbours by which it is measured, and as many again.
-        fits = self.scale <= np.maximum(8, np.minimum(size, size[i]) / 2)
+        fits = self.scale <= np.maximum(8, np.minimum(size, self.size[group]) / 2)
         depth = np.where(fits & np.isfinite(depth), depth, 0.0)
         depth[np.isinf(saddle) & (self.scale <= 8)] = 1e6  # no edge at all
         # In a view, the data is of the lowest dimension that it has at any scale.
-        seen = self.scale <= np.maximum(21, (size + size[i]) / 4)
-        lowest = np.where(seen, dimension, np.inf)
+        lowest = np.where(self.scale <= np.maximum(21, both / 4), dimension, np.inf)
         lowest = np.stack([lowest[self.view == v].min(0) for v in range(len(self.rank))])
         lowest = np.maximum(lowest, 1)[self.view]
-        relative = np.maximum(depth, 0) / level(self.n_points, self.scale, lowest)
-        rho = np.sort(relative, axis=0)[-2:].mean(0) * self.rank[:, i].max(0) ** 0.125
-        return np.where(self.alive & (np.arange(len(size)) != i), rho, np.inf)
+        return Depths(np.maximum(depth, 0), self.scale, lowest, self.rank[:, group, others].max(0))
 
-    def matrix(self) -> Array:
+    def significance(self, group: int, alone: bool = False) -> Array:
+        """How real the valley between a group and each other is: 1 and more, and they are two.
+
+        It is that among all points, or what it would be if there were no other group than these.
+        """
+        both = standing_for(self.size + self.size[group], self.n_points)
+        rho = self.depths(group).significance(both if alone else self.n_points)
+        return np.where(self.alive & (np.arange(len(self.size)) != group), rho, np.inf)
+
+    def matrix(self, alone: bool = False) -> Array:
         """The significance between each two groups, infinite where one is no more, or the same."""
         n_groups = len(self.size)
-        rho = np.array([self.significance(i) for i in range(n_groups)]).reshape(n_groups, n_groups)
+        rho = np.array([self.significance(i, alone) for i in range(n_groups)])
+        rho = rho.reshape(n_groups, n_groups)
         return np.minimum(rho, rho.T)
 
     def join(self, i: int, j: int) -> None:
@@ -254,25 +321,59 @@ def merge(valleys: Valleys) -> tuple[Array, Array]:
     pairs : ndarray of int of shape (n_groups - 1, 2)
         The second group joins the first.
     heights : ndarray of shape (n_groups - 1,)
-        Significance of the valley, or of the highest below it in the tree; that of a group too
-        small to be a cluster counts nothing.
+        How surely the two are not one cluster, as in `heights_of`.
     """
     n_groups = len(valleys.size)
     rho = valleys.matrix()
     pairs = np.zeros((n_groups - 1, 2), dtype=int)
-    heights = np.zeros(n_groups - 1)
-    below = np.zeros(n_groups)
+    size, counts = np.zeros(n_groups - 1), np.zeros(n_groups - 1, dtype=bool)
+    found = []
     for step in range(n_groups - 1):
         i, j = map(int, np.unravel_index(rho.argmin(), rho.shape))
         if valleys.size[i] < valleys.size[j]:
             i, j = j, i
-        own = rho[i, j] if valleys.size[j] >= valleys.smallest else 0.0
-        below[i] = max(own, below[i], below[j])
-        pairs[step], heights[step] = (i, j), below[i]
+        pairs[step], counts[step] = (i, j), valleys.size[j] >= valleys.smallest
+        found.append(valleys.depths(i, [j]))
         valleys.join(i, j)
+        size[step] = valleys.size[i]
         rho[j] = rho[:, j] = np.inf
         rho[i] = rho[:, i] = valleys.significance(i)
-    return pairs, heights
+    return pairs, heights_of(pairs, found, size, counts)
+
+
+def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array) -> Array:
+    """How surely the two groups of each step are not one cluster.
+
+    The tree is judged from its top: a part of the data, once cut off, is like a sample of its own,
+    in which fewer points make for lower valleys than in all. It is no cluster if any valley in it
+    is real for its number of points, but not more surely than that it is a part.
+
+    Parameters
+    ----------
+    pairs : ndarray of int of shape (n_steps, 2)
+        The second group joins the first.
+    found : sequence of Depths
+        The valley between them.
+    size : ndarray of shape (n_steps,)
+        Their number of points.
+    counts : ndarray of bool of shape (n_steps,)
+        Whether both are large enough for clusters.
+    """
+    n_steps = len(pairs)
+    last: dict[int, int] = {}
+    parts: list[list[int]] = []
+    inside: list[list[int]] = []
+    for step, (i, j) in enumerate(pairs.tolist()):
+        parts.append([last[group] for group in (i, j) if group in last])
+        inside.append(sum((inside[part] for part in parts[step]), [step] if counts[step] else []))
+        last[i] = step
+    heights, limit = np.zeros(n_steps), np.full(n_steps, np.inf)
+    valleys = Depths.stack(found) if found else None
+    for step in reversed(range(n_steps)):
+        n_points = standing_for(size[step], size[-1])
+        own = valleys[inside[step]].significance(n_points) if valleys else np.zeros(0)
+        heights[step] = limit[parts[step]] = min(own.max(initial=0.0), limit[step])
+    return heights
 
 
 @dataclass(frozen=True)

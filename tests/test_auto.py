@@ -55,6 +55,12 @@ def uniform(n_samples, n_features):
     return np.random.RandomState(3).uniform(size=(n_samples, n_features)), np.zeros(n_samples)
 
 
+def small_beside_large():
+    """Of 2,180 samples, six clusters of 30 that lie far from the large ones."""
+    small = [(x, y) for x in (30, 37, 44) for y in (0, 7)]
+    return make_blobs([1000, 1000] + [30] * 6, centers=[(0, 0), (0, 9), *small], random_state=0)
+
+
 def heavy_tails(n_samples, n_features):
     return np.random.RandomState(4).standard_t(2, (n_samples, n_features)), np.zeros(n_samples)
 
@@ -70,6 +76,7 @@ SHAPES = {
     "blobs in ten dimensions": make_blobs(200, 10, centers=4, random_state=0),
     "more features than samples": make_blobs(60, 300, centers=3, random_state=0),
     "uneven": make_blobs([200, 40, 20], centers=CENTRES, random_state=0),
+    "small beside large": small_beside_large(),
     "moons": make_moons(250, noise=0.06, random_state=0),
     "rings": make_circles(400, factor=0.4, noise=0.04, random_state=0),
     "whole numbers": (np.round(2 * X).astype(int), TRUTH),

@@ -9,10 +9,13 @@ from sklearn.datasets import make_blobs
 from gemclust.objectives import MMD, Wasserstein
 from gemclust.valleys import (
     EDGES,
+    PART,
     RANKS,
     SCALES,
+    Depths,
     Valleys,
     as_distances,
+    heights_of,
     level,
     merge,
     view_of_distances,
@@ -274,7 +277,8 @@ def test_merging_takes_the_least_valley_first():
     pairs, heights = merge(Valleys(views, halved, 0))
     assert pairs.shape == (3, 2)
     assert set(pairs[0]) == {0, 3}
-    assert heights[0] == np.nanmin(matrix)
+    assert heights[0] == Valleys(views, halved, 0).matrix(alone=True)[0, 3]
+    assert np.unravel_index(np.nanargmin(matrix), matrix.shape) == (0, 3)
     assert np.all(heights[1:] >= 1)
     # Each group joins another once, and one is left.
     assert len(set(pairs[:, 1])) == 3
@@ -284,6 +288,72 @@ def test_merging_takes_the_least_valley_first():
     for (i, j), found in zip(pairs.tolist(), heights, strict=True):
         assert found >= max(height[i], height[j])
         height[i] = found
+
+
+def random_tree(n_groups, seed):
+    """Steps with valleys around the level of 200 points, sizes, and whether they count."""
+    draw, groups = rng(seed), list(range(n_groups))
+    members, steps = {group: draw.randint(5, 30) for group in groups}, []
+    while len(groups) > 1:
+        i, j = draw.choice(groups, 2, replace=False).tolist()
+        groups.remove(j)
+        members[i] += members[j]
+        depth = draw.uniform(0, 4, (3, 1))
+        dimension, rank = draw.uniform(1, 3, (3, 1)), draw.randint(1, 20, 1)
+        valley = Depths(depth, np.array([[3], [8], [21]]), dimension, rank)
+        steps.append(((i, j), valley, members[i], draw.rand() < 0.8))
+    pairs, found, size, counts = zip(*steps, strict=True)
+    return np.array(pairs).reshape(-1, 2), found, np.array(size), np.array(counts, dtype=bool)
+
+
+def heights_from_the_top(pairs, found, size, counts):
+    """One part after the other, each by all the valleys in it."""
+    heights = np.zeros(len(pairs))
+
+    def judge(step, limit):
+        # The steps of a part are the last ones, before it, of the groups that it takes in.
+        groups, inside, children = set(pairs[step].tolist()), [step], []
+        for earlier in range(step - 1, -1, -1):
+            i, j = pairs[earlier].tolist()
+            if i in groups:
+                groups.add(j)
+                inside.append(earlier)
+        for group in pairs[step].tolist():
+            before = [e for e in inside[1:] if pairs[e][0] == group]
+            children += before[:1]
+        n_points = min(max(50, size[step]) * PART, size[-1])
+        own = [found[e].significance(n_points)[0] for e in inside if counts[e]]
+        heights[step] = min(limit, max(own, default=0.0))
+        for child in children:
+            judge(child, heights[step])
+
+    judge(len(pairs) - 1, np.inf)
+    return heights
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 8, 30])
+@pytest.mark.parametrize("seed", range(3))
+def test_heights_are_judged_part_by_part_from_the_top(n_groups, seed):
+    pairs, found, size, counts = random_tree(n_groups, seed)
+    heights = heights_of(pairs, found, size, counts)
+    np.testing.assert_allclose(heights, heights_from_the_top(pairs, found, size, counts))
+    # Among all points, valleys are never surer than in a part; of all data they are the same.
+    among_all = [max(0.0, each.significance(size[-1])[0]) for each in found]
+    assert heights[-1] == max((v for v, c in zip(among_all, counts, strict=True) if c), default=0)
+    assert np.all(heights[counts] >= np.minimum(among_all, heights[-1])[counts] * (1 - 1e-12))
+
+
+def test_parts_of_the_data_are_judged_as_samples_of_their_own():
+    """Two small clusters beside a large one are as sure as without it, once they are cut off."""
+    draw = rng()
+    small = [center + draw.normal(size=(60, 2)) for center in ([0, 0], [4.2, 0])]
+    X = np.vstack([*small, draw.normal([40, 0], 1, (3000, 2))])
+    labels = np.repeat([0, 1, 2], [60, 60, 3000])
+    valleys = Valleys(views_of(X, 141, rng()), labels, 4)
+    assert valleys.significance(0)[1] < 1 <= valleys.significance(0, alone=True)[1]
+    np.testing.assert_array_equal(valleys.matrix(alone=True), valleys.matrix(alone=True).T)
+    _, heights = merge(valleys)
+    assert (heights >= 1).all()
 
 
 def test_small_groups_are_joined_whatever_lies_around_them():

@@ -1,0 +1,123 @@
+"""What the constants of finding the number of clusters rest on: each with other values.
+
+    python benchmarks/valleys.py [--only PATTERN ...] [--redo]
+
+Rows go to results/valleys.csv as they are done; running again continues. A PATTERN is matched with
+SET/METHOD/MAX_SAMPLES, for example 'fcps/*' or '*/width 2/*'; METHOD names the constant of the
+library that has another value. Of the suite, nothing but its tuned half is used.
+
+On the unimodal samples, rows of the library's own values hold the deepest valley of the tree at
+each scale, relative to the level.
+"""
+
+import harness  # isort: skip  (limits the threads before numpy is imported)
+
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import selection
+import suite
+
+RESULTS = Path(__file__).parent / "results" / "valleys.csv"
+COLUMNS = [*selection.COLUMNS, "depths"]
+CHOSEN, SEEDS = "chosen", 2
+TUNED = [name for name in suite.NAMES if suite.tuned(name)]
+# Of the unimodal samples, those on which every value is tried.
+FEWER = [name for name in suite.UNIMODAL if name.endswith(("_d2_n500_0", "_d8_n500_0"))]
+# Sets of many clusters, of which few points each are drawn: what the library does about parts.
+MANY = [name for name in suite.BLOBS_MANY if name[5:8] in ("k30", "k50") and name[-1] in "01"]
+SCALES_SEEN = [name for name in suite.UNIMODAL if name.endswith("_0")]
+
+
+def level_with(**fixed):
+    """The level of valleys, but of this number of points, scale or dimension whatever it is."""
+    from gemclust.valleys import level
+
+    def changed(n_points, scale, dimension):
+        given = {"n_points": n_points, "scale": scale, "dimension": dimension} | fixed
+        return level(**given) * np.ones_like(scale * dimension)
+
+    return changed
+
+
+# Method -> names of constants in the library and their values.
+UNITS = {f"width {width}": {"units.WIDTH": float(width)} for width in (1, 2, 8)}
+UNITS |= {"iterations 1": {"fitting.UNIT_ITERATIONS": 1}}
+UNITS |= {"samples 10": {"fitting.SAMPLES_PER_UNIT": 10}}
+UNITS |= {"landmarks 64": {"units.LANDMARKS": 64}}
+POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
+RULE = {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
+PARTS = {f"part {value}": {"valleys.PART": value} for value in (1, 1_000_000)}
+LEVELS = {
+    f"level of {name} {value}": {"valleys.level": {name: value}}
+    for name, value in (("n_points", 500), ("scale", 8), ("dimension", 2))
+}
+CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | RULE | PARTS | LEVELS
+
+
+def cells():
+    """The library's own values first, then one seed of each other value."""
+    for seed in range(SEEDS):
+        for name in TUNED:
+            yield harness.Cell(name, CHOSEN, selection.FEW, seed)
+    for name in SCALES_SEEN:
+        yield harness.Cell(name, CHOSEN, selection.ALL, 0)
+    for method in (CHOSEN, *PARTS):
+        for name in MANY:
+            yield harness.Cell(name, method, selection.FEW, 0)
+    for method in CONSTANTS:
+        for name in TUNED if method != CHOSEN else ():
+            yield harness.Cell(name, method, selection.FEW, 0)
+        for name in FEWER if method != CHOSEN else ():
+            yield harness.Cell(name, method, selection.ALL, 0)
+
+
+@contextmanager
+def constants(method):
+    """The library with other numbers in it."""
+    with ExitStack() as stack:
+        for name, value in CONSTANTS[method].items():
+            value = level_with(**value) if method in LEVELS else value
+            stack.enter_context(patch(f"gemclust.{name}", value))
+        yield
+
+
+@contextmanager
+def recorded():
+    """A list that takes in, of each tree, its pairs, their valleys and sizes, and which count."""
+    from gemclust import valleys
+
+    taken, judge = [], valleys.heights_of
+
+    def heights_of(*tree):
+        taken.append(tree)
+        return judge(*tree)
+
+    with patch.object(valleys, "heights_of", heights_of):
+        yield taken
+
+
+def depths(_, found, size, counts):
+    """Scale -> the deepest valley of the tree at this scale, relative to its level."""
+    from gemclust.valleys import Depths, level
+
+    valleys = Depths.stack(found)[counts]
+    relative = valleys.depth / level(size[-1], valleys.scale, valleys.dimension)
+    scales = valleys.scale[:, 0]
+    return {k: relative[scales == k].max(initial=0) for k in np.unique(scales)}
+
+
+def measure(cell):
+    with constants(cell.method), recorded() as taken:
+        row = selection.measure(cell._replace(method="gemclust"))
+    found = {}
+    if cell.method == CHOSEN and cell.dataset in suite.UNIMODAL:
+        found = depths(*taken[-1])
+    return row | {"depths": "|".join(f"{scale}:{depth:.4g}" for scale, depth in found.items())}
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(__doc__, cells, measure, RESULTS, COLUMNS))
