@@ -12,7 +12,8 @@ from valleys import CHOSEN, CONSTANTS, FEWER, MANY, PARTS, SCALES_SEEN, TUNED
 
 from gemclust.selection import POINTS_PER_UNIT
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
-from gemclust.valleys import DEEPEST, GAP_POWER, PART, SCALES
+from gemclust.valleys import DEEPEST, GAP_POWER, PART
+from gemclust.views import SCALES
 
 SCORES = ("exact", "within_one", "ari")
 

@@ -34,7 +34,7 @@ from gemclust.units import (
     LocalFeatures,
     UnitModel,
 )
-from gemclust.valleys import View, as_distances, view_of_distances, views_of
+from gemclust.views import View, as_distances, view_of_distances, views_of
 
 if TYPE_CHECKING:
     from gemclust.estimator import GeminiClustering

@@ -17,7 +17,8 @@ from gemclust.models import most_probable
 from gemclust.problem import Problem
 from gemclust.samples import Samples
 from gemclust.training import Run
-from gemclust.valleys import SCALES, Valleys, View, merge
+from gemclust.valleys import Valleys, merge
+from gemclust.views import SCALES, View
 
 POINTS_PER_UNIT = 100
 """Valleys are looked for between so many points for each unit."""

@@ -6,27 +6,16 @@ scales, in several views of the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
-from gemclust.objectives import Objective
+from gemclust.views import SCALES, View, evidence_in
 
 Array = NDArray[Any]
-
-SCALES = np.array([3, 5, 8, 13, 21, 34, 54, 86, 140])
-"""Densities are those of so many neighbours."""
-
-EDGES = 10
-"""Points are joined to so many nearest neighbours."""
-
-RANKS = 60
-"""Neighbours up to this rank say how wide a gap is."""
 
 GAP_POWER = 0.125
 """Valleys count so much more by the rank of the nearest neighbour across: its power."""
@@ -34,27 +23,12 @@ GAP_POWER = 0.125
 DEEPEST = 2
 """The scales and views in which a valley is deepest, over which it is averaged."""
 
-COMPONENTS = (2, 5)
-"""Beyond three features the data is seen in so many principal components, too."""
-
 SIMULATED = 50
 """Samples from which levels are known have at least so many points."""
 
 PART = 3
 """Valleys in a part of the data are judged like those of so many times its points: one that was
 looked for and cut off for its valleys is not quite a sample of its own."""
-
-TREE_FEATURES = 15
-"""Up to so many features a tree finds neighbours faster than products of all pairs."""
-
-LEAF_SIZE = 100
-"""Of its leaves, the quickest for this many neighbours."""
-
-BRIDGE_PAIRS = 2**20
-"""So many pairs of points are compared for the shortest edge between two parts of the data."""
-
-MOST_FEATURES = 50
-"""Of more features, the first so many principal components stand for all."""
 
 
 def level(n_points: Any, scale: Any, dimension: Any) -> Any:
@@ -64,121 +38,6 @@ def level(n_points: Any, scale: Any, dimension: Any) -> Any:
     """
     spread = np.sqrt(np.maximum(dimension, 5) / 5)
     return 1.15 * (0.2 + 0.65 / dimension) * (np.log(n_points / scale) + 0.5) * spread
-
-
-@dataclass(frozen=True)
-class View:
-    """Points with their neighbours.
-
-    Parameters
-    ----------
-    distances, neighbours : ndarray of shape (n_points, n_neighbours)
-        The nearest other points, in order.
-    dimension : float
-        That of the space; the data's own may be lower.
-    midway : callable, optional
-        From two arrays of points to the distances between the middle of each pair and its nearest
-        points; None where no middle is known.
-    points : ndarray of shape (n_points, n_features) or None
-        Where they lie.
-    """
-
-    distances: Array
-    neighbours: Array
-    dimension: float
-    midway: Callable[[Array, Array], Array] | None = None
-    points: Array | None = None
-
-
-def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View]:
-    """Points as they are and, beyond three features, their first principal components.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_points, n_features)
-        The points.
-    n_neighbours : int
-        How many to find of each.
-    rng : RandomState
-        Spreads values that stand on a lattice, where distances repeat.
-    """
-    # Imported when used, as these modules take long to load.
-    from sklearn.decomposition import PCA, TruncatedSVD
-
-    n_features = X.shape[1]
-    if sp.issparse(X) and n_features > MOST_FEATURES:
-        # Sparse rows are seen as they are not centred.
-        n_components = min(MOST_FEATURES, X.shape[0] - 1)
-        X = TruncatedSVD(n_components, random_state=0).fit_transform(X)
-    X = X.toarray() if sp.issparse(X) else X
-    X = _spread(np.asarray(X, dtype=np.float64), rng)
-    spaces = [X]
-    if n_features > max(3, COMPONENTS[0]):
-        most = min(MOST_FEATURES, *X.shape)
-        scores = PCA(most, random_state=0).fit_transform(X)
-        whole = scores if X.shape[1] > MOST_FEATURES else X
-        spaces = [whole, *(scores[:, :n] for n in COMPONENTS if n <= scores.shape[1])]
-    return [_view_of_points(space, n_neighbours) for space in spaces]
-
-
-def view_of_distances(distances: Array, n_neighbours: int) -> View:
-    """Points of which only the distances between them are known."""
-    distances = distances.astype(np.float64, copy=True)
-    np.fill_diagonal(distances, -np.inf)
-    order = np.argsort(distances, axis=1, kind="stable")[:, 1 : n_neighbours + 1]
-    return View(np.take_along_axis(distances, order, 1), order, MOST_FEATURES)
-
-
-def as_distances(matrix: Array, objective: Objective) -> Array:
-    """Distances between samples from the user's matrix, which may be a kernel."""
-    if objective.affinity == "distance":
-        return matrix
-    squares = matrix.diagonal()[:, None] + matrix.diagonal() - 2 * matrix
-    return np.sqrt(np.maximum(squares, 0))
-
-
-def _view_of_points(points: Array, n_neighbours: int) -> View:
-    from sklearn.neighbors import NearestNeighbors
-
-    points = points - points.mean(0)
-    tree = points.shape[1] <= TREE_FEATURES
-    index = NearestNeighbors(
-        n_neighbors=min(len(points), n_neighbours + 1),
-        algorithm="kd_tree" if tree else "brute",
-        leaf_size=LEAF_SIZE,
-    ).fit(points)
-
-    def nearest(queries: Array) -> tuple[Array, Array]:
-        distances, neighbours = index.kneighbors(queries)
-        if not tree:
-            _refine(distances, neighbours, queries, points)
-        return distances, neighbours
-
-    def midway(first: Array, second: Array) -> Array:
-        return nearest((points[first] + points[second]) / 2)[0]
-
-    distances, neighbours = nearest(points)
-    return View(distances[:, 1:], neighbours[:, 1:], points.shape[1], midway, points)
-
-
-def _refine(distances: Array, neighbours: Array, queries: Array, points: Array) -> None:
-    """Small distances anew, where they came from products: equal points would be apart there."""
-    lost = distances < 1e-5 * np.linalg.norm(queries, axis=1)[:, None]
-    for rank in np.flatnonzero(lost.any(0)):
-        rows = np.flatnonzero(lost[:, rank])
-        between = queries[rows] - points[neighbours[rows, rank]]
-        distances[rows, rank] = np.linalg.norm(between, axis=1)
-
-
-def _spread(X: Array, rng: np.random.RandomState) -> Array:
-    """Values on a lattice moved by up to half a step to each side; of few values they stay."""
-    X = X.copy()
-    for feature in X.T:
-        values = np.unique(feature)
-        if 8 < len(values) < len(X) / 2:
-            step = np.median(np.diff(values))
-            feature += step * rng.uniform(-0.5, 0.5, len(X))
-    return X
 
 
 @dataclass(frozen=True)
@@ -257,7 +116,7 @@ class Valleys:
         self.alive = np.ones(n_groups, dtype=bool)
         most = min(view.distances.shape[1] for view in views)
         scales = SCALES[(max(8, self.n_points / 8) >= SCALES) & (most > SCALES)]
-        parts = [_evidence(view, labels, n_groups, scales) for view in views]
+        parts = [evidence_in(view, labels, n_groups, scales) for view in views]
         self.scale = np.tile(scales, len(views))[:, None]
         self.view = np.repeat(np.arange(len(views)), len(scales))
         self.peak = np.concatenate([part.peak for part in parts])
@@ -374,137 +233,3 @@ def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array
         own = valleys[inside[step]].significance(n_points) if valleys else np.zeros(0)
         heights[step] = limit[parts[step]] = min(own.max(initial=0.0), limit[step])
     return heights
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """Of one view: (n_scales, n_groups) and pairs of groups."""
-
-    peak: Array
-    inverse_dimension: Array
-    saddle: Array
-    rank: Array
-
-
-def _evidence(view: View, labels: Array, n_groups: int, scales: Array) -> _Evidence:
-    n_points, n_near = view.distances.shape
-    size = np.bincount(labels, minlength=n_groups)
-    floor = _floor(view)
-    logs = np.log(np.maximum(view.distances, floor))
-    heights = -logs[:, scales - 1]
-    # Levina and Bickel's dimension, from how the radius grows with the number of neighbours.
-    low, high = np.maximum(scales // 2, 2), np.minimum(2 * scales, n_near)
-    slopes = (logs[:, high - 1] - logs[:, low - 1]) / np.log(high / low)
-    peak = np.full((len(scales), n_groups), -np.inf)
-    inverse = np.empty((len(scales), n_groups))
-    saddle = np.full((len(scales), n_groups, n_groups), -np.inf)
-    first, second, ends = _edges(view, labels, n_groups, heights, scales, floor)
-    for s, scale in enumerate(scales):
-        np.maximum.at(peak[s], labels, heights[:, s])
-        mean = np.bincount(labels, slopes[:, s], n_groups) / size
-        inverse[s] = np.maximum(mean, 1 / view.dimension)
-        np.maximum.at(saddle[s], (labels[first], labels[second]), ends[:, s])
-        if scale > EDGES:
-            # At a large scale the peak of a group is joined to all by whom it is measured.
-            order = np.argsort(heights[:, s], kind="stable")
-            top = np.empty(n_groups, dtype=int)
-            top[labels[order]] = order
-            a, b = np.repeat(top, scale), view.neighbours[top, :scale].ravel()
-            across = labels[a] != labels[b]
-            a, b = a[across], b[across]
-            low_end = np.minimum(heights[a, s], heights[b, s])
-            np.maximum.at(saddle[s], (labels[a], labels[b]), low_end)
-    n_ranks = min(RANKS, n_near)
-    rank = np.full((n_groups, n_groups), n_ranks + 1.0)
-    others = labels[view.neighbours[:, :n_ranks]].ravel()
-    ranks = np.tile(np.arange(1.0, n_ranks + 1), n_points)
-    np.minimum.at(rank, (np.repeat(labels, n_ranks), others), ranks)
-    saddle = np.maximum(saddle, saddle.transpose(0, 2, 1))
-    return _Evidence(peak, inverse, saddle, np.minimum(rank, rank.T))
-
-
-def _floor(view: View) -> float:
-    """Below this, distances are those of points that coincide, as far as density goes."""
-    for distances in (view.distances[:, 0], view.distances):
-        positive = distances[distances > 0]
-        if len(positive):
-            return float(0.5 * np.quantile(positive, 0.05))
-    extent = 0.0 if view.points is None else float(np.ptp(view.points))
-    return extent or 1.0
-
-
-def _edges(
-    view: View, labels: Array, n_groups: int, heights: Array, scales: Array, floor: float
-) -> tuple[Array, Array, Array]:
-    """Edges between groups, a few most promising for each two, and the heights on their way."""
-    n_points = len(labels)
-    n_edges = min(EDGES, view.neighbours.shape[1])
-    near = view.neighbours[:, :n_edges]
-    bridges = _bridges(view, near)
-    a = np.append(np.repeat(np.arange(n_points), n_edges), bridges[:, 0])
-    b = np.append(near.ravel(), bridges[:, 1])
-    swap = labels[a] > labels[b]
-    a, b = np.where(swap, b, a), np.where(swap, a, b)
-    a, b = np.divmod(np.unique((a * n_points + b)[labels[a] != labels[b]]), n_points)
-    ends = np.minimum(heights[a], heights[b])
-    if not len(a) or view.points is None or view.midway is None:
-        return a, b, ends
-    pair = labels[a] * n_groups + labels[b]
-    scores = [ends[:, min(s, len(scales) - 1)] for s in (2, 5, len(scales) - 1)]
-    scores.append(-np.linalg.norm(view.points[a] - view.points[b], axis=1))
-    kept = np.unique(np.concatenate([_best_of_each(pair, score, 2) for score in scores]))
-    a, b, ends = a[kept], b[kept], ends[kept]
-    middle = -np.log(np.maximum(view.midway(a, b)[:, scales], floor))
-    return a, b, np.minimum(ends, middle)
-
-
-def _best_of_each(pair: Array, score: Array, most: int) -> Array:
-    """Places of the highest scores of each pair."""
-    order = np.lexsort((-score, pair))
-    new = np.r_[True, pair[order][1:] != pair[order][:-1]]
-    place = np.arange(len(order))
-    kept: Array = order[place - np.maximum.accumulate(np.where(new, place, 0)) < most]
-    return kept
-
-
-def _bridges(view: View, near: Array, most: int = 60) -> Array:
-    """Short edges that join the components of the graph of nearest neighbours."""
-    n_points = len(near)
-    a, b = np.repeat(np.arange(n_points), near.shape[1]), near.ravel()
-    found: list[tuple[int, int]] = []
-    while view.points is not None:
-        graph = sp.coo_array((np.ones(len(a)), (a, b)), shape=(n_points, n_points))
-        n_parts, part = connected_components(graph, directed=False)
-        if n_parts == 1:
-            break
-        smallest = np.argsort(np.bincount(part), kind="stable")[:-1][:most]
-        new = [_bridge(view.points, part == c) for c in smallest]
-        found += new
-        a = np.append(a, [edge[0] for edge in new])
-        b = np.append(b, [edge[1] for edge in new])
-    return np.array(found, dtype=int).reshape(-1, 2)
-
-
-def _bridge(points: Array, inside: Array) -> tuple[int, int]:
-    """A short edge from the points inside to the others.
-
-    It is the shortest from as many of those inside as can be compared at once, or one that is found
-    from there by going to and fro between nearest points.
-    """
-    first, others = np.flatnonzero(inside), np.flatnonzero(~inside)
-    some = first[:: -(-len(first) * len(others) // BRIDGE_PAIRS)]
-    start, end = _nearest_pair(points, some, others)
-    while len(some) < len(first):
-        back, _ = _nearest_pair(points, first, np.array([end]))
-        if back == start:
-            break
-        start, end = _nearest_pair(points, np.array([back]), others)
-    return start, end
-
-
-def _nearest_pair(points: Array, first: Array, second: Array) -> tuple[int, int]:
-    squares = np.einsum("nd,nd->n", points[first], points[first])[:, None]
-    distances = squares + np.einsum("nd,nd->n", points[second], points[second])
-    distances -= 2 * points[first] @ points[second].T
-    i, j = np.unravel_index(distances.argmin(), distances.shape)
-    return int(first[i]), int(second[j])

@@ -15,8 +15,8 @@ ROOT = Path(gemclust.__file__).parent
 LAYERS = [
     {"datasets", "messages", "threads", "distributed", "samples"},
     {"objectives", "models", "modules", "shards", "categorical", "pipelines"},
-    {"chunks", "kernels", "means", "valleys"},
-    {"distances", "features"},
+    {"chunks", "kernels", "means", "views"},
+    {"distances", "features", "valleys"},
     {"geometry"},
     {"evaluation", "lbfgs", "penalties"},
     {"problem"},

@@ -25,7 +25,7 @@ from gemclust.selection import (
     select,
 )
 from gemclust.training import Run
-from gemclust.valleys import views_of
+from gemclust.views import views_of
 
 X = np.array([[-30.0], [-20.0], [10.0], [40.0]])
 

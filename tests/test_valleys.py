@@ -6,21 +6,10 @@ import scipy.sparse as sp
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_blobs
 
+from gemclust import views as views_module
 from gemclust.objectives import MMD, Wasserstein
-from gemclust.valleys import (
-    EDGES,
-    PART,
-    RANKS,
-    SCALES,
-    Depths,
-    Valleys,
-    as_distances,
-    heights_of,
-    level,
-    merge,
-    view_of_distances,
-    views_of,
-)
+from gemclust.valleys import PART, Depths, Valleys, heights_of, level, merge
+from gemclust.views import EDGES, RANKS, SCALES, as_distances, view_of_distances, views_of
 
 
 def between(views, labels):
@@ -369,3 +358,19 @@ def test_one_group_has_nothing_to_merge():
     pairs, heights = merge(Valleys(views, np.zeros(20, dtype=int), 0))
     assert pairs.shape == (0, 2)
     assert heights.shape == (0,)
+
+
+@pytest.mark.parametrize("n_pairs", [2**20, 2_000])
+def test_bridges_between_parts_are_short(monkeypatch, n_pairs):
+    """The shortest of all where all pairs are compared, nearly so where only some are."""
+    monkeypatch.setattr(views_module, "BRIDGE_PAIRS", n_pairs)
+    centres = [[0, 0], [30, 0], [0, 40]]
+    points, part = make_blobs([300, 500, 200], centers=centres, random_state=0)
+    (view,) = views_of(points, 20, rng())
+    bridges = views_module._bridges(view, view.neighbours[:, :EDGES])
+    assert len(bridges) == 2
+    distances = cdist(points, points)
+    for a, b in bridges:
+        shortest = distances[np.ix_(part == part[a], part != part[a])].min()
+        length = distances[a, b]
+        assert length == pytest.approx(shortest) if n_pairs > 10**6 else length < 1.1 * shortest
