@@ -10,7 +10,7 @@ PAGES := $(wildcard README.md) $(filter-out docs/generated/% docs/auto_examples/
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types doctest bench clean
+.PHONY: demo test lint types doctest docs bench clean
 
 demo: $(VENV)/.plot
 	$(BIN)/python examples/demo.py
@@ -28,12 +28,18 @@ types: $(VENV)/.test
 doctest: $(VENV)/.test
 	$(BIN)/pytest --doctest-modules --doctest-glob='*.md' --doctest-glob='*.rst' gemclust $(PAGES)
 
+# Without a network, warnings are errors; then each page is looked at, in a browser if there is one.
+docs: $(VENV)/.docs
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/pytest -rs tests/test_site.py
+
 bench: $(VENV)/.bench
 	for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
 	$(BIN)/python benchmarks/quality.py --summary
 	for page in benchmarks/pages*.py; do $(BIN)/python $$page || exit 1; done
 
 clean:
+	rm -rf docs/_build docs/auto_examples docs/generated
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 
 # One stamp per extra. The constraints pin torch and all else to a set that was tested together.

@@ -13,7 +13,7 @@ from sklearn.metrics.pairwise import PAIRWISE_DISTANCE_FUNCTIONS, pairwise_dista
 from gemclust.kernels import takes_matrices
 from gemclust.messages import warn
 from gemclust.objectives import Objective
-from gemclust.samples import as_array
+from gemclust.samples import as_array, working_dtype
 
 # Distances that grow with X and do not change when it is shifted.
 LENGTHS = ("euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "geodesic")
@@ -87,7 +87,7 @@ def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> 
 
 
 def check_affinity(affinity: Any, X: Any, objective: Objective) -> NDArray[Any] | None:
-    """A user's kernel or distance matrix as an array in the dtype of X; None stays None.
+    """A user's kernel or distance matrix as an array of floats; None stays None.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def check_affinity(affinity: Any, X: Any, objective: Objective) -> NDArray[Any] 
 def check_matrix(affinity: Any, X: Any, kind: str | None) -> NDArray[Any]:
     """Square with a row for each sample, finite, symmetric and, if distances, not negative."""
     n_samples = X.shape[0]
-    matrix = np.asarray(affinity, dtype=X.dtype)
+    matrix = np.asarray(affinity, dtype=working_dtype(X))
     if matrix.shape != (n_samples, n_samples):
         hint = ""
         if matrix.ndim == 2 and matrix.shape[0] == n_samples:

@@ -153,9 +153,9 @@ class GeminiClustering(
         keeps only that of the restart that went on.
     n_iter_ : int
         Iterations of that restart.
-    cluster_proportions_ : ndarray of shape (n_clusters_,)
+    cluster_proportions_ : ndarray of shape (n_clusters,)
         p(y) on the training data.
-    probabilities_ : ndarray of shape (n_samples, n_clusters_)
+    probabilities_ : ndarray of shape (n_samples, n_clusters)
         Only with ``model="categorical"``: p(y|x) of the training samples.
     selection_ : Selection
         Only where there are more units than clusters: their tree (`linkage`), how real each
@@ -466,7 +466,7 @@ class GeminiClustering(
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_clusters_)
+        proba : ndarray of shape (n_samples, n_clusters)
             In the dtype of X; rows sum to 1.
         """
         return np.exp(self.predict_log_proba(X))
@@ -481,7 +481,7 @@ class GeminiClustering(
 
         Returns
         -------
-        log_proba : ndarray of shape (n_samples, n_clusters_)
+        log_proba : ndarray of shape (n_samples, n_clusters)
             In the dtype of X.
         """
         samples = self._validated(X, reset=False)
@@ -498,7 +498,7 @@ class GeminiClustering(
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_clusters_)
+        proba : ndarray of shape (n_samples, n_clusters)
         """
         return self.predict_proba(X)
 

@@ -48,7 +48,7 @@ def to_onnx(
     -------
     graph : onnx.ModelProto
         With an input "X" of shape (n_samples, n_features) and outputs "label", int64 of shape
-        (n_samples,), and "probabilities" of shape (n_samples, n_clusters_).
+        (n_samples,), and "probabilities" of shape (n_samples, n_clusters).
 
     Raises
     ------

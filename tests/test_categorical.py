@@ -122,3 +122,11 @@ def test_the_number_is_found_among_few_samples_only(monkeypatch):
 def test_mini_batches():
     model = fitted(solver="adam", batch_size=40, learning_rate=0.1, max_iter=200).fit(X)
     assert adjusted_rand_score(Y, model.labels_) == 1
+
+
+def test_numbers_of_rows_as_integers_leave_the_affinity_as_it_is():
+    numbers, kernel = np.arange(len(X))[:, None], np.exp(-((X[:, None] - X) ** 2).sum(-1))
+    model = fitted(objective=MMD("ovo", kernel="precomputed")).fit(numbers, affinity=kernel)
+    assert adjusted_rand_score(Y, model.labels_) == 1
+    expected = gemini_score(numbers, model.probabilities_, model.objective, affinity=kernel)
+    assert model.objective_value_ == pytest.approx(expected)
