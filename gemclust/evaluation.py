@@ -43,7 +43,9 @@ def gemini(
 
     with torch.no_grad():
         parts = chunks(len(weight), size)
-        most = TRANSPORT_PART if geometry.distances is not None else objective.value_samples
+        most = objective.value_samples
+        if most is None and geometry.distances is not None:
+            most = TRANSPORT_PART
         if most is not None and len(weight) > most:
             order = np.random.RandomState(0).permutation(len(weight))
             total = torch.zeros((), device=weight.device)

@@ -803,6 +803,12 @@ def test_transport_of_many_samples_is_its_mean_over_parts(monkeypatch, mode):
     # The order in which they are given does not matter.
     assert gemini_score(X[order], proba[order], Wasserstein(mode)) == pytest.approx(parts)
 
+    class InSmallParts(Wasserstein):
+        value_samples = 50
+
+    small = gemini_score(X, proba, InSmallParts(mode))
+    assert parts < small < 1.3 * whole  # an objective may want smaller parts
+
 
 @pytest.mark.parametrize("mode", ["ova", "ovo"])
 def test_sliced_transport_of_many_samples_is_its_mean_over_parts(monkeypatch, mode):
