@@ -77,9 +77,11 @@ class Geometry:
         features = None if self.features is None else self.features.take(rows)
         matrix = self.matrix
         if matrix is not None and rows is not None:
-            whole = isinstance(rows, slice)
-            # Row by row, a few samples of many would be sought in copies of whole rows.
-            matrix = matrix[rows][:, rows] if whole else matrix[rows[:, None], rows]
+            # Of few samples out of many, whole rows are not copied first.
+            if isinstance(rows, slice):
+                matrix = matrix[rows, rows]
+            else:
+                matrix = matrix[rows[:, None], rows]
         return {"features": features, "matrix": matrix, "triangle": self.triangle}
 
     def subset(self, rows: NDArray[Any]) -> Geometry:

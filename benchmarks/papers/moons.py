@@ -85,10 +85,10 @@ def distances(name):
 
 
 def kernel(name, narrow):
-    """exp(-(D / s)^2) of the distances D, s the longest within the moons, or else their median."""
-    D = distances(name)
-    within = D[D < D.max()]
-    return np.exp(-np.square(D / (np.median(within) if narrow else within.max())))
+    """exp(-(D / s)^2) of the distances D, s the longest or the median within the moons."""
+    lengths = distances(name)
+    within = lengths[lengths < lengths.max()]
+    return np.exp(-np.square(lengths / (np.median(within) if narrow else within.max())))
 
 
 def measure(cell):
