@@ -77,11 +77,8 @@ class Geometry:
         features = None if self.features is None else self.features.take(rows)
         matrix = self.matrix
         if matrix is not None and rows is not None:
-            # Of few samples out of many, whole rows are not copied first.
-            if isinstance(rows, slice):
-                matrix = matrix[rows, rows]
-            else:
-                matrix = matrix[rows[:, None], rows]
+            # Whole rows of many samples are not copied first.
+            matrix = matrix[rows, rows] if isinstance(rows, slice) else matrix[rows[:, None], rows]
         return {"features": features, "matrix": matrix, "triangle": self.triangle}
 
     def subset(self, rows: NDArray[Any]) -> Geometry:
