@@ -55,9 +55,11 @@ def main():
     pictures.draw_gaussian_student(mixture)
     pictures.draw_dots("papers_categorical.svg", pictures.categorical_panels(free), "ARI")
     pictures.draw_dots("papers_moons.svg", pictures.moons_panels(moon), "ARI")
+    purposes = words.purposes(free, mixture, moon, results["affinity"])
     sections = [
         INTRODUCTION,
         verdicts_table(results),
+        *(["## Which objective for which purpose\n", *purposes] if purposes else []),
         "## Free logits\n",
         "![ARI of each fit](images/papers_categorical.svg)\n",
         *words.free_words(free),

@@ -8,12 +8,13 @@ from papers.fits import groups
 NOT_RUN = "not run"
 
 
-def spread(values, digits=3):
-    """Mean and standard deviation."""
+def spread(values, digits=3, of=1):
+    """Mean and standard deviation, and the number of fits if it is less than it is to be."""
     if not len(values):
         return NOT_RUN
     deviation = values.std(ddof=1) if len(values) > 1 else 0.0
-    return f"{values.mean():.{digits}f} ({deviation:.{digits}f})"
+    few = f", {len(values)} of {of} fits" if len(values) < of else ""
+    return f"{values.mean():.{digits}f} ({deviation:.{digits}f}){few}"
 
 
 def reach(values):

@@ -48,7 +48,7 @@ def moons_table(found):
                         distance.removeprefix("moons, "),
                         key[1],
                         f"`{objective}`",
-                        spread(ari),
+                        spread(ari, of=moons.SEEDS),
                         f"{(ari == 1).sum()} of {len(ari)}",
                         mean(found("n_found", *key)),
                         mean(found("objective_value", *key), 3),
@@ -67,7 +67,7 @@ def gaussian_student_table(found):
         method = method_of(gaussian_student.PAPER, n_clusters)
         ours = method_of(gaussian_student.DEFAULT, 4 if n_clusters == 4 else "auto")
         within = ""
-        if len(paper) > 1:
+        if len(paper) == gaussian_student.SEEDS:
             within = "yes" if gaussian_student.within_two_errors(numbers, paper) else "**no**"
         body.append(
             [
@@ -75,10 +75,10 @@ def gaussian_student_table(found):
                 f"`{objective}`",
                 f"{numbers[0]:.3f} ({numbers[1]:.3f})",
                 f"{numbers[2]:.2f}",
-                spread(paper),
+                spread(paper, of=gaussian_student.SEEDS),
                 mean(found("n_found", dataset, method, objective)),
                 within,
-                spread(default),
+                spread(default, of=gaussian_student.SEEDS),
                 mean(found("n_found", dataset, ours, objective)),
             ]
         )
@@ -135,7 +135,10 @@ def running_table(found):
             line = []
             for setting in (gaussian_student.PAPER, gaussian_student.BLENDED):
                 key = dataset, method_of(setting, n_clusters), objective
-                line += [spread(found("ari", *key)), mean(found("n_found", *key))]
+                line += [
+                    spread(found("ari", *key), of=gaussian_student.SEEDS),
+                    mean(found("n_found", *key)),
+                ]
             body.append([f"{dataset}, K = {n_clusters}", f"`{objective}`", *line])
     header = [
         "",
@@ -202,7 +205,7 @@ def affinity_table(found):
 
 def _of(found, column, dataset, name, objectives):
     cells = [found(column, dataset, name, objective) for objective in objectives]
-    return [spread(values) if len(values) else "" for values in cells]
+    return [spread(values, of=affinity.SEEDS) if len(values) else "" for values in cells]
 
 
 def cost_tables(found):

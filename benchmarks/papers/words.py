@@ -191,3 +191,52 @@ def cost_words(found):
         + ". Below 1 gemclus is faster: its gradients of small batches are written by hand in "
         "numpy, ours come from torch's automatic ones and take any number of restarts at once.\n"
     ]
+
+
+def purposes(free, mixture, moon, other):
+    """Which objective for which purpose, as far as the rows carry it."""
+    lines = []
+    far, default = "gstm_df1", gaussian_student.DEFAULT
+    rivals = [mixture("ari", far, method_of(name, 4), "") for name in gaussian_student.BASELINES]
+    known, found, counts = (
+        mixture(column, far, method_of(default, number), "auto")
+        for column, number in (("ari", 4), ("ari", "auto"), ("n_found", "auto"))
+    )
+    if all(map(len, (*rivals, known, found))):
+        lines.append(
+            "Compact clusters, some with far points: the default, one-vs-one MMD. With a "
+            f"Student-t of one degree of freedom its mean ARI is {known.mean():.3f}, and "
+            f"{found.mean():.3f} if the number is to be found too (four in "
+            f"{np.mean(counts == 4):.0%} of the fits); the best of K-means and Gaussian mixtures "
+            f"has {max(r.mean() for r in rivals):.3f}."
+        )
+    blind = [
+        (mixture("ari", far, method_of(default, 4), name), name) for name in ("kl_ova", "tv_ova")
+    ]
+    if all(len(values) for values, _ in blind) and len(known):
+        text = ", ".join(f"`{name}` {values.mean():.3f}" for values, name in blind)
+        lines.append(
+            "Clusters that overlap where the model itself is a good prior (few hidden units, few "
+            f"features): an f-divergence. On the same data, the number known: {text}."
+        )
+    moons_found = [moon("ari", moons.HOPS, method_of(default, 2), name) for name in TRANSPORT]
+    if all(map(len, moons_found)):
+        lines.append(
+            "Clusters that are connected but not compact, up to some thousand samples: Wasserstein "
+            f"with a geodesic metric. Two moons: mean ARI {np.mean(moons_found):.3f}."
+        )
+    free_found = [free("ari", categorical.DATASET, "random starts", name) for name in MMDS]
+    if all(map(len, free_found)):
+        lines.append(
+            'Where only an affinity exists, `model="categorical"`: MMD or Wasserstein, never an '
+            "f-divergence, which cannot see it."
+        )
+    text = [other("ari", "mnist", name, "mmd_ova") for name in affinity.FEATURES["mnist"]]
+    if all(map(len, text)):
+        means = [values.mean() for values in text]
+        lines.append(
+            "Images, text, whatever has good features: give these to the kernel, and let the model "
+            f"see the raw input. One-vs-all MMD on images goes from {min(means):.3f} to "
+            f"{max(means):.3f} with the features alone."
+        )
+    return ["\n".join(f"- {line}" for line in lines) + "\n"] if lines else []
