@@ -62,7 +62,10 @@ def moons_table(found):
 def gaussian_student_table(found):
     body = []
     names = {"gstm_df2": "df 2", "gstm_df1": "df 1"}
-    for key, numbers, paper, default in gaussian_student.against_published(found.rows):
+    cells = gaussian_student.against_published(found.rows)
+    for key, numbers, paper, default in sorted(
+        cells, key=lambda cell: gaussian_student.CONDITIONS.index(cell[0][:2])
+    ):
         dataset, n_clusters, objective = key
         method = method_of(gaussian_student.PAPER, n_clusters)
         ours = method_of(gaussian_student.DEFAULT, 4 if n_clusters == 4 else "auto")
