@@ -3,6 +3,8 @@
 python benchmarks/pages_papers.py
 """
 
+from textwrap import fill
+
 from pages import table, write
 from papers import (
     affinity,
@@ -49,43 +51,63 @@ Numbers in brackets are standard deviations over seeds.
 """
 
 
+def wrapped(paragraphs):
+    """Lines of a page's width; what begins with a dash is a line of a list."""
+    looks = {"width": 100, "break_long_words": False, "break_on_hyphens": False}
+    parts = [
+        fill(" ".join(part.split()), subsequent_indent="  " * part.startswith("- "), **looks)
+        for part in paragraphs
+    ]
+    return [part + "\n" * (not part.startswith("- ")) for part in parts]
+
+
+def _picture(name, title, results):
+    return [f"![{title}](images/papers_{name}.svg)\n"] if results[name].rows else []
+
+
 def main():
     results = {name: Results(name) for name in EXPERIMENTS}
     free, mixture, moon = (results[name] for name in ("categorical", "gaussian_student", "moons"))
     pictures.draw_gaussian_student(mixture)
     pictures.draw_dots("papers_categorical.svg", pictures.categorical_panels(free), "ARI")
     pictures.draw_dots("papers_moons.svg", pictures.moons_panels(moon), "ARI")
-    purposes = words.purposes(free, mixture, moon, results["affinity"])
+    purposes = wrapped(words.purposes(free, mixture, moon, results["affinity"]))
+    if results["affinity"].rows:
+        pictures.draw_affinity(results["affinity"])
+    if results["cost"].rows:
+        pictures.draw_cost(results["cost"])
     sections = [
         INTRODUCTION,
         verdicts_table(results),
-        *(["## Which objective for which purpose\n", *purposes] if purposes else []),
+        *(["## Which objective for which purpose\n", *purposes, ""] if purposes else []),
         "## Free logits\n",
         "![ARI of each fit](images/papers_categorical.svg)\n",
-        *words.free_words(free),
+        *wrapped(words.free_words(free)),
         tables.categorical_table(free),
         "## Three Gaussians and a Student-t\n",
         "![Published ARI and ours](images/papers_gaussian_student.svg)\n",
-        *words.mixture_words(mixture),
+        *wrapped(words.mixture_words(mixture)),
         tables.gaussian_student_table(mixture),
         tables.baselines_table(mixture),
         "### Eight clusters, all kept\n",
-        *words.eight_words(mixture),
+        *wrapped(words.eight_words(mixture)),
         tables.eight_table(mixture),
         "### Running means\n",
         tables.running_table(mixture),
         "## Two moons\n",
         "![ARI of each fit](images/papers_moons.svg)\n",
-        *words.moon_words(moon),
+        *wrapped(words.moon_words(moon)),
         tables.moons_table(moon),
         "## MNIST\n",
         *(["![Objective by epoch](images/papers_mnist.svg)\n"] if pictures.draw_mnist() else []),
         tables.mnist_table(results["mnist"]),
         "## Affinity from other features\n",
-        *words.affinity_words(results["affinity"]),
+        *_picture("affinity", "ARI against the quality of the affinity", results),
+        *wrapped(words.affinity_words(results["affinity"])),
         tables.affinity_table(results["affinity"]),
         "## Cost\n",
-        *words.cost_words(results["cost"]),
+        *_picture("cost", "Time against the batch size", results),
+        *wrapped(words.cost_words(results["cost"])),
         tables.cost_tables(results["cost"]),
     ]
     write("papers.md", sections)

@@ -29,9 +29,8 @@ def draw_gaussian_student(found):
                     (-0.22, 0, 0.22), marks, looks.items(), strict=True
                 ):
                     if mark is not None:
-                        name = label if not height else None
                         line = {"markersize": 3.5, "linewidth": 1, "linestyle": "", **look}
-                        axis.errorbar(mark[0], height + shift, xerr=mark[1], label=name, **line)
+                        axis.errorbar(mark[0], height + shift, xerr=mark[1], label=label, **line)
             oracle = found("ari", dataset, gaussian_student.ORACLE, "")
             if len(oracle):
                 axis.axvline(oracle[0], color="#BBBBBB", linewidth=0.8, zorder=0)
@@ -44,7 +43,10 @@ def draw_gaussian_student(found):
             axis.set_axisbelow(True)
         axes[0, 0].invert_yaxis()
         figure.supxlabel("ARI, mean and standard deviation; the line is the oracle", fontsize=8)
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        handles = {}
+        for axis in axes.flat:
+            handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+        figure.legend(handles.values(), handles, loc="outside upper center", ncols=3)
 
 
 def draw_dots(name, panels, title):
