@@ -178,6 +178,18 @@ def test_simplex_that_does_not_end_is_an_error(make_problem, monkeypatch):
         Wasserstein().evaluate(make_batch(make_problem(60, 3)))
 
 
+def test_start_from_which_the_simplex_does_not_end_is_given_up(monkeypatch):
+    rng = np.random.default_rng(0)
+    source, target = rng.dirichlet(np.ones(60), 2)
+    matrix = np.abs(np.subtract.outer(np.arange(60.0), np.arange(60.0)))
+    wrong = tuple(50.0 * rng.standard_normal((2, 60)))
+    expected = transport(source, target, matrix)
+    monkeypatch.setattr(wasserstein_module, "WARM_PIVOTS", 1)
+    with pytest.warns(UserWarning, match="numItermax"):
+        u, v = transport(source, target, matrix, start=wrong)
+    assert source @ u + target @ v == pytest.approx(source @ expected[0] + target @ expected[1])
+
+
 # Threads
 
 
