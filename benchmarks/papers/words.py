@@ -44,11 +44,11 @@ def mixture_words(found):
             if not gaussian_student.within_two_errors(numbers, paper)
         ]
         lower = sum(paper.mean() < numbers[0] for _, numbers, paper in off)
+        others = f" Of the others, ours is lower in {lower} of {len(off)}." if off else ""
         words.append(
             f"""\
 Under the paper's settings, {len(judged) - len(off)} of the {len(judged)} cells that are complete
-agree with the published mean up to two standard errors of the difference. Of the other {len(off)},
-ours is lower in {lower} and higher in {len(off) - lower}.
+agree with the published mean up to two standard errors of the difference.{others}
 """
         )
     if ours:
