@@ -1,4 +1,4 @@
-"""Write docs/search.md from results/search.csv.
+"""Write docs/searches.md from results/search.csv.
 
 python benchmarks/pages_search.py
 """
@@ -141,7 +141,7 @@ def main():
         found=numbers(found),
         chosen=chosen(found),
     )
-    write("search.md", [text])
+    write("searches.md", [text])
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
 from functools import partial
+from html import unescape
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -204,3 +206,16 @@ def test_pages_in_a_browser(tmp_path):
             browser.wait()
     assert report, f"the browser did not come through all pages in {TIMEOUT} seconds"
     assert not report[0], "\n".join(report[0])
+
+
+def test_each_source_has_its_page():
+    """Sphinx's own pages, as that of its search, are written over one of the same name."""
+    sources = [path for path in SITE.parent.parent.glob("**/*.md") if SITE not in path.parents]
+    sources = [path for path in sources if path.read_text(encoding="utf-8").startswith("# ")]
+    assert len(sources) > 20
+    for source in sources:
+        title = source.read_text(encoding="utf-8").splitlines()[0][2:].replace("`", "")
+        page = SITE / source.relative_to(SITE.parent.parent).with_suffix(".html")
+        heading = page.read_text(encoding="utf-8").partition("<h1>")[2].partition("<a ")[0]
+        heading = unescape(re.sub("<[^>]*>", "", heading)).replace("’", "'")
+        assert heading == title
