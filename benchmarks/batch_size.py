@@ -88,7 +88,8 @@ def training(problem, begin, batch_size):
     """One step of Adam after another, for ever."""
     import torch
 
-    from gemclust.training import descend, make_optimiser, minibatches
+    from gemclust.batches import minibatches
+    from gemclust.training import descend, make_optimiser
 
     parameters = begin.parameters.clone()
     optimiser = make_optimiser("adam", parameters, 1e-2)
@@ -104,7 +105,7 @@ def cross_entropy(problem, y, batch_size):
     import torch
     from torch import nn
 
-    from gemclust.training import minibatches
+    from gemclust.batches import minibatches
 
     n_features, *hidden, n_units = problem.model.sizes
     layers = [nn.Linear(n_features, (*hidden, n_units)[0])]

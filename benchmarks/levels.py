@@ -108,7 +108,8 @@ def constants(method):
 @contextmanager
 def counted():
     """A list that takes in, at each evaluation, its number of restarts times samples."""
-    from gemclust.problem import Imitation, Problem
+    from gemclust.imitation import Imitation
+    from gemclust.problem import Problem
 
     taken = []
 

@@ -79,11 +79,12 @@ def problem_of(X, n_clusters, hidden, objective):
     """What the estimator trains on these samples; the first of them set the scale."""
     import torch
 
+    from gemclust.canonical import MERGE_SAMPLES
     from gemclust.geometry import Affinity
     from gemclust.models import Perceptron
     from gemclust.objectives import get_objective
     from gemclust.problem import Problem
-    from gemclust.samples import MERGE_SAMPLES, Samples, Scaling
+    from gemclust.samples import Samples, Scaling
 
     objective, weight = get_objective(objective), np.ones(len(X), dtype=X.dtype)
     pilot, pilot_weight = X[:MERGE_SAMPLES], weight[:MERGE_SAMPLES]

@@ -10,7 +10,7 @@ import numpy as np
 from datasets import DATASETS
 from figures import draw_speed
 
-from gemclust.parameters import VAT_RADIUS
+from gemclust.automatic import VAT_RADIUS
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"

@@ -9,10 +9,11 @@ import numpy as np
 from levels import CHUNKS, GRADIENT, LEVELS, ONE_START, RESTARTS, SEEDS, SMALL, STARTS
 from pages import rows, table, write
 
+from gemclust.automatic import FIRST_SAMPLES, GROWTH
 from gemclust.chunks import CHUNK
-from gemclust.parameters import FIRST_SAMPLES, GROWTH
+from gemclust.levels import PATIENCE
 from gemclust.seeding import IMITATION_ITERATIONS, IMITATION_SAMPLES, TRIES
-from gemclust.training import KEPT_AFTER, PATIENCE
+from gemclust.training import KEPT_AFTER
 
 LARGE = [name for name in SEEDS if name not in SMALL]
 NUMBERS = ("value", "ari", "passes")

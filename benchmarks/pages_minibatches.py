@@ -11,7 +11,7 @@ import numpy as np
 from figures import OKABE_ITO, panels
 from pages import rows, table, write
 
-from gemclust.parameters import BATCH, CLUSTER_BATCH, RUNNING_BATCH, RUNNING_SHARE
+from gemclust.automatic import BATCH, CLUSTER_BATCH, RUNNING_BATCH, RUNNING_SHARE
 
 SETS = ("optdigits", "blobs_40", "penbased", "mnist")
 FORTY = ("blobs_40",)

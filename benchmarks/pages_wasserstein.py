@@ -11,11 +11,11 @@ from figures import OKABE_ITO, svg
 from pages import rows, table, write
 from wasserstein import SETS, SIZES
 
+from gemclust.automatic import TRANSPORT_BATCH, TRANSPORT_SAMPLES
 from gemclust.evaluation import TRANSPORT_PART
 from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
 from gemclust.objectives import SlicedWasserstein
 from gemclust.objectives.wasserstein import SMALL_TRANSPORT
-from gemclust.parameters import TRANSPORT_BATCH, TRANSPORT_SAMPLES
 
 BATCHES = (50, 100, 200, 500)
 MARKERS = "osD^vPX"

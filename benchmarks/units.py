@@ -56,7 +56,7 @@ def purity(labels, labelings):
 def of_kmeans(X, seed):
     from sklearn.cluster import KMeans
 
-    from gemclust.parameters import UNIT_SAMPLES, UNITS
+    from gemclust.automatic import UNIT_SAMPLES, UNITS
 
     return KMeans(min(UNITS, len(X) // UNIT_SAMPLES), n_init=1, random_state=seed).fit_predict(X)
 

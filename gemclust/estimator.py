@@ -20,8 +20,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from gemclust import automatic
 from gemclust import parameters as checks
-from gemclust.categorical import NO_PREDICTION, Categorical
+from gemclust.canonical import canonical
+from gemclust.categorical import NO_PREDICTION
 from gemclust.distances import check_affinity
 from gemclust.distributed import current_processes
 from gemclust.fitting import Fit, Frame
@@ -30,7 +32,7 @@ from gemclust.models import most_probable
 from gemclust.objectives import Objective
 from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
-from gemclust.samples import as_array, canonical, to_tensor, working_dtype
+from gemclust.samples import as_array, to_tensor, working_dtype
 from gemclust.selection import Choice, choose, select
 from gemclust.shards import Shard
 from gemclust.training import one_pass
@@ -293,7 +295,7 @@ class GeminiClustering(
             matrix = check_affinity(affinity, samples, objective)
             checks.check_distributed(objective, matrix, processes)
             checks.check_kind_of_data(self, samples, weight, processes)
-            checks.resolve_device(self.device)
+            automatic.resolve_device(self.device)
         goes_on = self.warm_start and hasattr(self, "_parameters")
         checks.check_same_everywhere(self, samples, processes, goes_on)
         shard = Shard(samples, weight, matrix, processes)
@@ -307,7 +309,7 @@ class GeminiClustering(
 
     def _fit(self, shard: Shard, objective: Objective, progress: Progress) -> None:
         """Everything after validation: units, and the clusters that they form."""
-        n_units = checks.resolve_n_units(self, shard.n_given, shard.n_total, shard.n_distinct)
+        n_units = automatic.resolve_n_units(self, shard.n_given, shard.n_total, shard.n_distinct)
         merging = self.n_clusters == "auto" or n_units > int(self.n_clusters)
         warm = self.warm_start and hasattr(self, "_parameters")
         last = (self._frame, self._parameters) if warm else None
@@ -322,18 +324,18 @@ class GeminiClustering(
             points = fit.test_points()
             progress.note("looking for valleys between %d samples", len(points.inputs))
             choice, selection = select(
-                fit.problem, fit.run, points, lambda tree: checks.resolve_number(self, tree)
+                fit.problem, fit.run, points, lambda tree: automatic.resolve_number(self, tree)
             )
-            found = checks.resolve_number(self, selection.tree)
+            found = automatic.resolve_number(self, selection.tree)
             progress.note("%d units form %d clusters", n_units, found)
-            n_units = checks.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
+            n_units = automatic.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
         self._keep(fit, choice)
         self.selection_ = selection
         self._join(selection.clusters(found), fit.scored())
 
     def _label(self, samples: Any, shard: Shard) -> None:
         """Set the labels of the training samples."""
-        if not isinstance(self._frame.model, Categorical):
+        if self._frame.input is not None:
             self.labels_ = self._labels(samples)
             return
         log_proba = self._of_chunks(
@@ -420,17 +422,17 @@ class GeminiClustering(
                 )
             weight = checks.check_sample_weight(sample_weight, samples, processes)
             checks.check_distributed(objective, None, processes)
-            checks.resolve_device(self.device)
+            automatic.resolve_device(self.device)
         checks.check_same_everywhere(self, samples, processes, goes_on=True)
         weight = weight.astype(self._parameters.dtype, copy=False)
         data = canonical(samples, weight, shard=processes.several)
         n_total = sum(processes.gather(len(data)))
-        settings = checks.resolve_settings(self, objective, n_total, len(self._clusters))
+        settings = automatic.resolve_settings(self, objective, n_total, len(self._clusters))
         settings = replace(settings, solver="sgd" if self.solver == "sgd" else "adam")
         # A module's buffers change in training: on a copy, so that an error leaves all as it was.
         frame = replace(self._frame, model=copy.deepcopy(self._frame.model))
-        device = checks.resolve_device(self.device)
-        penalties = checks.resolve_penalties(self, frame.scaling.scale, samples.shape[1])
+        device = automatic.resolve_device(self.device)
+        penalties = automatic.resolve_penalties(self, frame.scaling.scale, samples.shape[1])
         problem = frame.training_problem(data, device, penalties, self._clusters, processes)
         rng = check_random_state(self.random_state)
         seed = processes.first(rng.randint(np.iinfo(np.int32).max))
@@ -566,7 +568,7 @@ class GeminiClustering(
         samples = self._validated(X, reset=False)
         matrix = check_affinity(affinity, samples, self._frame.affinity.objective)
         data = canonical(samples, checks.check_sample_weight(sample_weight, samples), matrix)
-        problem = self._frame.problem(data, checks.resolve_device(self.device), self._clusters)
+        problem = self._frame.problem(data, automatic.resolve_device(self.device), self._clusters)
         return float(problem.value(to_tensor(self._parameters[None], problem.weight.device))[0])
 
     @property
@@ -579,7 +581,7 @@ class GeminiClustering(
         """X as it is, if it is numeric: chunks of it are converted when they are used."""
         if not settings.get("reset", True):
             check_is_fitted(self)
-            if isinstance(self._frame.model, Categorical):
+            if self._frame.input is None:
                 raise ValueError(NO_PREDICTION)
         return validate_data(self, as_array(X), accept_sparse="csr", dtype="numeric", **settings)
 
@@ -594,7 +596,7 @@ class GeminiClustering(
         clusters: list[list[int]] | None = None,
     ) -> NDArray[Any]:
         """What `then` makes of log p(y|x) of some rows at a time."""
-        device = checks.resolve_device(self.device)
+        device = automatic.resolve_device(self.device)
         clusters = clusters or self._clusters
         return self._frame.log_probabilities(X, self._parameters, clusters, device, then)
 

@@ -12,21 +12,24 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from gemclust import parameters as checks
+from gemclust import automatic
+from gemclust.canonical import Canonical
 from gemclust.categorical import Categorical
 from gemclust.distributed import ALONE, Processes
 from gemclust.evaluation import log_probabilities
 from gemclust.geometry import KEPT_FEATURES, Affinity, Geometry
-from gemclust.models import Model, ModuleModel, Perceptron
-from gemclust.modules import ClusterLogits
+from gemclust.levels import climb
+from gemclust.models import Model, Perceptron
+from gemclust.modules import ClusterLogits, ModuleModel
 from gemclust.objectives import Objective
+from gemclust.parameters import check_same_model
 from gemclust.penalties import Penalties
 from gemclust.problem import Problem
-from gemclust.samples import Canonical, Samples, Scaling, to_tensor
+from gemclust.samples import Samples, Scaling, to_tensor
 from gemclust.seeding import start
 from gemclust.selection import TestPoints, n_standing, points_to_test
 from gemclust.shards import Shard, some_rows
-from gemclust.training import Run, Settings, climb
+from gemclust.training import Run, Settings
 from gemclust.units import (
     SAMPLES_PER_UNIT,
     UNIT_ITERATIONS,
@@ -51,8 +54,8 @@ class Frame:
     ----------
     scaling : Scaling
         Centre and scale of X.
-    input : Scaling or LocalFeatures
-        From rows of X to what the model takes.
+    input : Scaling, LocalFeatures or None
+        From rows of X to what the model takes; None where that is the number of the sample.
     model : Model
         p(y|x).
     affinity : Affinity
@@ -62,7 +65,7 @@ class Frame:
     """
 
     scaling: Scaling
-    input: Scaling | LocalFeatures
+    input: Scaling | LocalFeatures | None
     model: Model
     affinity: Affinity
     own_units: bool
@@ -76,8 +79,7 @@ class Frame:
     ) -> Problem:
         """The estimator's objective on these samples."""
         scaled = Samples(data.X, device, self.scaling, data.rows)
-        same = self.input is self.scaling and not isinstance(self.model, Categorical)
-        seen = scaled if same else self._seen(data, device)
+        seen = scaled if self.input is self.scaling else self.seen(data, device)
         geometry = self.affinity.geometry(data.X, data.weight, data.affinity, scaled, device)
         weight = _shares(data, device, processes)
         objective = self.affinity.objective
@@ -98,17 +100,21 @@ class Frame:
             return replace(self.problem(data, device, clusters, processes), penalties=penalties)
         if clusters is not None:
             clusters = [[unit] for units in clusters for unit in units]
-        seen = self._seen(data, device)
+        seen = self.seen(data, device)
         weight = _shares(data, device, processes)
         geometry = Geometry(features=seen)
         return Problem(
             self.model, seen, weight, geometry, UNIT_OBJECTIVE, penalties, clusters, processes
         )
 
-    def _seen(self, data: Canonical, device: torch.device) -> Samples:
-        if isinstance(self.model, Categorical):
-            return Samples(np.arange(len(data))[:, None], device)
-        return Samples(data.X, device, self.input, data.rows, keep=KEPT_FEATURES)
+    def seen(
+        self, data: Canonical, device: torch.device, numbers: NDArray[Any] | None = None
+    ) -> Samples:
+        """What the model sees of the samples, or of those of the given numbers."""
+        if self.input is None:
+            return Samples(np.arange(len(data))[:, None], device, rows=numbers)
+        seen = Samples(data.X, device, self.input, data.rows, keep=KEPT_FEATURES)
+        return seen if numbers is None else seen.subset(numbers)
 
     def log_probabilities(
         self,
@@ -119,8 +125,7 @@ class Frame:
         then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
     ) -> NDArray[Any]:
         """What `then` makes of log p(y|x) of some rows of X at a time."""
-        categorical = isinstance(self.model, Categorical)
-        inputs = Samples(X, device, None if categorical else self.input)
+        inputs = Samples(X, device, self.input)
         result = log_probabilities(
             self.model, to_tensor(parameters[None], device), inputs, clusters, then
         )
@@ -181,18 +186,18 @@ class Fit:
         self.objective = objective
         self.progress = progress
         self.last = last
-        self.device = checks.resolve_device(estimator.device)
+        self.device = automatic.resolve_device(estimator.device)
 
     def train(self, n_units: int, merging: bool) -> None:
         """Geometry, model, and training of so many units, to be merged or not."""
         shard = self.shard
         self.frame = self._frame(n_units, merging)
-        settings = checks.resolve_settings(
+        settings = automatic.resolve_settings(
             self.estimator, self.objective, shard.n_total, self.frame.model.n_units
         )
         n_init = 1
         if self.last is None:
-            n_init = checks.resolve_n_init(
+            n_init = automatic.resolve_n_init(
                 self.estimator, self.frame.model, self.objective, settings, shard.pilot.X, merging
             )
         rng = check_random_state(self.estimator.random_state)
@@ -222,10 +227,7 @@ class Fit:
         """Samples between which valleys are looked for."""
         pilot = self.shard.pilot
         rows = points_to_test(pilot.weight, self.frame.model.n_units)
-        if isinstance(self.frame.model, Categorical):
-            inputs = self.problem.inputs.subset(rows)
-        else:
-            inputs = Samples(pilot.X, self.device, self.frame.input, rows)
+        inputs = self.frame.seen(pilot, self.device, rows)
         smallest = self.estimator.min_cluster_size
         share = len(rows) / n_standing(pilot.weight) * len(pilot) / self.shard.n_total
         given = pilot.affinity
@@ -242,7 +244,7 @@ class Fit:
         pilot, estimator = self.shard.pilot, self.estimator
         last = None if self.last is None else self.last[0]
         scaling = Scaling(pilot.X, pilot.weight) if last is None else last.scaling
-        seen: Scaling | LocalFeatures = scaling
+        seen: Scaling | LocalFeatures | None = scaling
         model: Model
         name = estimator.model if isinstance(estimator.model, str) else None
         if name == "local" or (name == "auto" and merging and not estimator.vat):
@@ -253,14 +255,14 @@ class Fit:
                 seen = LocalFeatures(pilot.X, pilot.weight, scaling, n_units, 0)
             model = UnitModel(seen, n_units)
         elif name == "categorical":
-            model = Categorical(len(self.shard.data), n_units)
+            model, seen = Categorical(len(self.shard.data), n_units), None
         elif name is None:
             model = ModuleModel(estimator.model, pilot.X.shape[1], n_units)
         else:
             hidden = () if name == "linear" else np.ravel(estimator.hidden_layer_sizes)
             model = Perceptron((pilot.X.shape[1], *hidden, n_units), estimator.activation)
         if last is not None:
-            checks.check_same_model(last.model, model)
+            check_same_model(last.model, model)
         automatic = isinstance(estimator.objective, str) and estimator.objective == "auto"
         affinity = Affinity(
             self.objective, pilot.X, pilot.weight, pilot.affinity, scaling, self.shard.n_total
@@ -270,7 +272,7 @@ class Fit:
 
     def _training_problem(self, data: Canonical, processes: Processes = ALONE) -> Problem:
         scale = self.frame.scaling.scale
-        penalties = checks.resolve_penalties(self.estimator, scale, data.X.shape[1])
+        penalties = automatic.resolve_penalties(self.estimator, scale, data.X.shape[1])
         return self.frame.training_problem(data, self.device, penalties, processes=processes)
 
     def _levels(self, settings: Settings) -> list[Problem]:
@@ -286,10 +288,9 @@ class Fit:
             rows = some_rows(len(shard.pilot), enough)
             return [self._training_problem(shard.pilot.draw(rows))]
         problem = self._training_problem(shard.data, shard.processes)
-        categorical = isinstance(self.frame.model, Categorical)
-        if self.frame.own_units or categorical or self.last is not None:
+        if self.frame.own_units or self.frame.input is None or self.last is not None:
             return [problem]
-        *sizes, _ = checks.level_sizes(shard.n_total, self.objective)
+        *sizes, _ = automatic.level_sizes(shard.n_total, self.objective)
         if settings.solver != "lbfgs":
             sizes = sizes[:1]
         levels = []

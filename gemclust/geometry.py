@@ -23,13 +23,7 @@ from gemclust.kernels import SHIFT_FREE, Kernel
 from gemclust.messages import did_you_mean
 from gemclust.objectives import Objective
 from gemclust.objectives.wasserstein import TRUE_METRICS
-from gemclust.samples import (
-    KEPT_NUMBERS,
-    Samples,
-    Scaling,
-    in_working_precision,
-    to_tensor,
-)
+from gemclust.samples import KEPT_NUMBERS, Samples, Scaling, in_working_precision, to_tensor
 
 MAX_MATRIX_BYTES = 2 * 2**30
 """No kernel or distance matrix larger than this is computed."""

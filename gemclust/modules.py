@@ -1,11 +1,139 @@
-"""Torch modules that are made of what was fitted."""
+"""Torch modules: a user's as a model, and those that are made of what was fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from gemclust.models import by_autograd
+
+
+class ModuleModel:
+    """A user's torch module.
+
+    Parameters
+    ----------
+    source : callable or nn.Module
+        ``source(n_features, n_units)`` makes a module; an instance is copied. Parameters that do
+        not require a gradient stay as they are.
+    n_features, n_units : int
+        Size of its input and of its output.
+    """
+
+    parallel = False
+
+    def __init__(self, source: Any, n_features: int, n_units: int) -> None:
+        self.source = source
+        self.n_features = n_features
+        self.n_units = n_units
+        self.template = self._make(0)
+        self._shapes = {
+            name: p.shape for name, p in self.template.named_parameters() if p.requires_grad
+        }
+        if not self._shapes:
+            raise ValueError(f"model={source!r} has no parameters to train.")
+
+    @property
+    def width(self) -> int:
+        """Numbers that the widest layer holds for a sample, as far as is known."""
+        return max(self.n_features, self.n_units)
+
+    @property
+    def architecture(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters."""
+        return {name: tuple(shape) for name, shape in self._shapes.items()}
+
+    @property
+    def restartable(self) -> bool:
+        """Whether several restarts can share the template: an instance or buffers forbid it."""
+        return not isinstance(self.source, nn.Module) and not list(self.template.buffers())
+
+    def _make(self, seed: int) -> nn.Module:
+        if isinstance(self.source, nn.Module):
+            return copy.deepcopy(self.source)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = self.source(self.n_features, self.n_units)
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"model={self.source!r} returned {type(module).__name__}; a model must be a "
+                "torch.nn.Module or a function (n_features, n_clusters) that returns one."
+            )
+        return module
+
+    def initialise(self, seeds: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """The parameters with which the modules were made, a row for each seed."""
+        self.template = self.template.to(dtype)
+        made = [self._make(seed).parameters() for seed in seeds]
+        rows = [[p.detach().flatten() for p in module if p.requires_grad] for module in made]
+        return torch.stack([torch.cat(row) for row in rows]).to(dtype)
+
+    def logits(self, parameters: Tensor, X: Tensor, training: bool = False) -> Tensor:
+        """Unnormalised log p(y|x), of shape (n_restarts, n_samples, n_units)."""
+        self.template = self.template.to(device=X.device, dtype=X.dtype).train(training)
+        if len(parameters) == 1:
+            logits = self._call(parameters[0], X[0] if X.ndim > 2 else X)[None]
+        else:
+            axes = (0, 0 if X.ndim > 2 else None)
+            logits = vmap(self._call, in_dims=axes, randomness="different")(parameters, X)
+        return logits
+
+    def pull_back(self, parameters: Tensor, X: Tensor, outer: Tensor) -> Tensor:
+        """Gradient with respect to the parameters, given that to the logits in training."""
+        return by_autograd(self, parameters, X, outer)
+
+    def _call(self, flat: Tensor, X: Tensor) -> Tensor:
+        result = functional_call(self.template, self._named(flat), (X,))
+        expected = (len(X), self.n_units)
+        if not isinstance(result, Tensor) or tuple(result.shape) != expected:
+            is_tensor = isinstance(result, Tensor)
+            found = f"shape {tuple(result.shape)}" if is_tensor else type(result).__name__
+            raise ValueError(
+                f"The model returned {found} for {len(X)} samples; it must return one logit for "
+                f"each of {self.n_units} clusters, a tensor of shape {expected}."
+            )
+        return result
+
+    def _named(self, flat: Tensor) -> dict[str, Tensor]:
+        parts = flat.split([shape.numel() for shape in self._shapes.values()], dim=-1)
+        return {
+            name: part.unflatten(-1, shape) if shape else part[..., 0]
+            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
+
+    def penalty(self, parameters: Tensor) -> Tensor:
+        """Sum of squares of all parameters that have two axes or more, of each restart."""
+        named = self._named(parameters)
+        weights = [named[name] for name, shape in self._shapes.items() if len(shape) > 1]
+        total = parameters.new_zeros(len(parameters))
+        return sum((w.flatten(1).square().sum(1) for w in weights), total)
+
+    def chance(self) -> Callable[[], None]:
+        """A function that repeats what dropout draws, on the same chunks in the same order."""
+        seed = int(torch.randint(2**31, ()))
+        return lambda: cast(None, torch.manual_seed(seed))
+
+    @contextmanager
+    def without_traces(self) -> Iterator[None]:
+        """Within it, running statistics are what they were."""
+        kept = [(buffer, buffer.clone()) for buffer in self.template.buffers()]
+        yield
+        for buffer, value in kept:
+            buffer.copy_(value)
+
+    def module(self, parameters: Tensor) -> nn.Module:
+        """One restart as a torch module from the scaled input to all logits."""
+        module = copy.deepcopy(self.template).eval()
+        with torch.no_grad():
+            for name, value in self._named(parameters).items():
+                module.get_parameter(name).copy_(value)
+        return module
 
 
 class ClusterLogits(nn.Module):

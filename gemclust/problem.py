@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.chunks import Rows, chunk_size, chunks, map_chunks, sum_chunks
+from gemclust.chunks import Rows, chunk_size, chunks, sum_chunks
 from gemclust.distributed import ALONE, Processes, split
 from gemclust.evaluation import gemini
 from gemclust.geometry import Geometry
-from gemclust.means import OfBatch, RunningMeans, adjoint, project, stages
-from gemclust.models import Model, log_probabilities_of, log_softmax, most_probable
+from gemclust.gradients import adversarial, loss_and_gradient
+from gemclust.means import RunningMeans
+from gemclust.models import Model, log_probabilities_of, most_probable
 from gemclust.objectives import Batch, Objective
 from gemclust.objectives.balanced import Balanced, entropy
-from gemclust.penalties import NO_PENALTIES, Penalties, adversarial_divergence
+from gemclust.penalties import NO_PENALTIES, Penalties
 from gemclust.samples import Samples
 from gemclust.threads import one_thread_if_small
 
 KEPT_MATRICES = 2**24
 """Matrices of batches that are seen again are kept if together they have at most so many
 numbers."""
-
-KEPT_LOG_PROBA = 2**24
-"""log p of at most so many numbers is kept from one stage of an objective to the next."""
-
-
-AsBatch = Callable[[Tensor, Rows], Batch]
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ class Problem:
 
     def subset(self, rows: NDArray[Any]) -> Problem:
         """The same on some of the samples, numbered through all processes."""
-        rows = self._own(rows)
+        rows = self.own(rows)
         weight = self.weight[rows]
         (mass,) = self.processes.sum([weight.sum()])
         geometry = self.geometry.subset(rows)
@@ -112,36 +107,20 @@ class Problem:
     ) -> tuple[Tensor, Tensor]:
         """Minus the penalised objective of each restart on the given samples or all, and gradient.
 
-        Samples that do not fit in one chunk, or lie in several processes, are visited twice: for
-        the means of which the objective is a function, and for the gradient, which is exact.
+        Parameters
+        ----------
+        parameters : tensor of shape (n_restarts, n_parameters)
+            Of the model.
+        which : tensor of int of shape (n_restarts,)
+            The numbers of these restarts.
+        rows : ndarray of int, optional
+            The samples of one step.
+        running : RunningMeans, optional
+            What goes on from batch to batch.
+        rng : RandomState, optional
+            Source of the directions of adversarial perturbations.
         """
-        leaf = parameters.detach().requires_grad_()
-        parts, mass = self._parts(rows, len(parameters))
-        visit = self._visit(which, rows, rng)
-
-        def as_batch(log_proba: Tensor, part: Rows) -> Batch:
-            return self._as_batch(log_proba, part, mass, visit)
-
-        if len(parts) == 1 and not self.processes.several:
-            batch = as_batch(self.log_proba(leaf, parts[0], training=True), parts[0])
-            if running is None:
-                value = self.trained.evaluate(batch)
-            else:
-                value = self.trained.value(*running.means(self.trained, batch))
-            seen = batch.log_proba
-        elif self.by_means:
-            value = self._by_means(leaf, rows, parts, as_batch, running)
-            seen = None
-        else:
-            value = self._by_log_proba(leaf, rows, parts, as_batch)
-            seen = None
-        if self.penalties.alpha:
-            value = value - self.penalties.alpha * self.model.penalty(leaf)
-        if self.penalties.vat:
-            seed = 0 if rng is None else int(rng.randint(2**31))
-            value = value - self.penalties.vat * self._adversarial(leaf, parts, mass, seed, seen)
-        (gradient,) = torch.autograd.grad(-value.sum(), leaf)
-        return -value.detach(), gradient
+        return loss_and_gradient(self, parameters, which, rows, running, rng)
 
     @property
     def by_means(self) -> bool:
@@ -153,7 +132,7 @@ class Problem:
         logits = self.model.logits(parameters, self.inputs.take(rows), training)
         return log_probabilities_of(logits, self.clusters)
 
-    def _as_batch(
+    def as_batch(
         self, log_proba: Tensor, rows: Rows, mass: float | Tensor, visit: dict[str, Any]
     ) -> Batch:
         """The samples as the objective sees them in training, in the unit of the geometry."""
@@ -161,7 +140,7 @@ class Problem:
         seen = {} if "matrix" in visit else self.geometry.take(rows)
         return Batch(log_proba, weight / mass, **seen, **visit)
 
-    def _visit(
+    def visit(
         self, which: Tensor, rows: NDArray[Any] | None, rng: np.random.RandomState | None
     ) -> dict[str, Any]:
         """What an objective that compares all samples may know of this visit of them."""
@@ -179,145 +158,17 @@ class Problem:
             }
         return {"restarts": tuple(which.tolist()), "rng": rng, **self.memory[part]}
 
-    def _by_means(
-        self,
-        leaf: Tensor,
-        rows: NDArray[Any] | None,
-        parts: list[Rows],
-        as_batch: AsBatch,
-        running: RunningMeans | None,
-    ) -> Tensor:
-        objective = self.trained
-        repeat_chance = self.model.chance()
-        constant = leaf.detach()
-        n_samples = len(self.inputs if rows is None else self._own(rows))
-        keep = self._can_pull_back and len(leaf) * n_samples * self.model.n_units <= KEPT_LOG_PROBA
-        kept: dict[int, Tensor] = {}
-
-        def sweep(function: OfBatch) -> list[Tensor]:
-            def visit(i: int) -> Any:
-                log_proba = kept.get(i)
-                if log_proba is None:
-                    log_proba = self.log_proba(constant, parts[i], training=True)
-                if keep:
-                    kept[i] = log_proba
-                return function(as_batch(log_proba, parts[i]))
-
-            repeat_chance()
-            return sum_chunks(visit, range(len(parts)), self.model)
-
-        means = stages(objective, sweep, self.processes, running)
-        value, adjoints = adjoint(objective, means, sweep, self.processes)
-
-        def gradient(i: int) -> tuple[Tensor, ...]:
-            if not keep:
-                log_proba = self.log_proba(leaf, parts[i], training=True)
-                inner = project(objective, as_batch(log_proba, parts[i]), means, adjoints)
-                return torch.autograd.grad(inner, leaf)
-            log_proba = kept[i].requires_grad_()
-            inner = project(objective, as_batch(log_proba, parts[i]), means, adjoints)
-            (outer,) = torch.autograd.grad(inner, log_proba)
-            return (self._pull_back(constant, parts[i], log_proba.detach(), outer),)
-
-        repeat_chance()
-        return self._with_gradient(value, leaf, gradient, len(parts))
-
-    def _by_log_proba(
-        self, leaf: Tensor, rows: Rows, parts: list[Rows], as_batch: AsBatch
-    ) -> Tensor:
-        """For an objective that needs all samples at once: the model alone goes in chunks."""
-        repeat_chance = self.model.chance()
-        repeat_chance()
-        constant = leaf.detach()
-        log_probas = list(
-            map_chunks(
-                lambda part: self.log_proba(constant, part, training=True), parts, self.model
-            )
-        )
-        whole = torch.cat(log_probas, dim=1).requires_grad_()
-        value = self.trained.evaluate(as_batch(whole, rows))
-        (outer,) = torch.autograd.grad(value.sum(), whole)
-        outers = outer.split([part.shape[1] for part in log_probas], dim=1)
-
-        def gradient(i: int) -> tuple[Tensor, ...]:
-            if self._can_pull_back:
-                return (self._pull_back(constant, parts[i], log_probas[i], outers[i]),)
-            log_proba = self.log_proba(leaf, parts[i], training=True)
-            return torch.autograd.grad(log_proba, leaf, outers[i])
-
-        repeat_chance()
-        return self._with_gradient(value, leaf, gradient, len(parts))
-
-    @property
-    def _can_pull_back(self) -> bool:
-        """Whether the gradient with respect to the logits follows from log p: one unit each."""
-        return self.clusters is None or max(map(len, self.clusters)) == 1
-
-    def _pull_back(
-        self, parameters: Tensor, rows: Rows, log_proba: Tensor, outer: Tensor
-    ) -> Tensor:
-        """Gradient with respect to the parameters, given that to log p of these samples."""
-        outer = outer - log_proba.exp() * outer.sum(-1, keepdim=True)
-        if self.clusters is not None:
-            all_units = outer.new_zeros(*outer.shape[:2], self.model.n_units)
-            all_units[..., [units[0] for units in self.clusters]] = outer
-            outer = all_units
-        return self.model.pull_back(parameters, self.inputs.take(rows), outer)
-
-    def _with_gradient(
-        self, value: Tensor, leaf: Tensor, gradient: Callable[[int], Sequence[Tensor]], n_parts: int
-    ) -> Tensor:
-        """A function of the parameters with this value and the sum of these gradients."""
-        (total,) = self.processes.sum(sum_chunks(gradient, range(n_parts), self.model))
-        return value.detach().to(leaf) + ((leaf - leaf.detach()) * total.to(leaf)).sum(1)
-
-    def _adversarial(
-        self,
-        leaf: Tensor,
-        parts: list[Rows],
-        mass: float | Tensor,
-        seed: int,
-        log_proba: Tensor | None = None,
-    ) -> Tensor:
-        """The virtual adversarial divergence, as a function of the parameters."""
-
-        def of_part(i: int, parameters: Tensor) -> Tensor:
-            rows = parts[i]
-            return adversarial_divergence(
-                self.model,
-                parameters,
-                self.inputs.take(rows),
-                (self.weight if rows is None else self.weight[rows]) / mass,
-                self.penalties.radius,
-                # Other directions in each part of each process.
-                (seed + i + len(parts) * self.processes.rank) % 2**31,
-                self.clusters,
-                log_proba,
-            )
-
-        if len(parts) == 1 and not self.processes.several:
-            return of_part(0, leaf)
-
-        def value_and_gradient(i: int) -> tuple[Tensor, ...]:
-            own = leaf.detach().requires_grad_()
-            divergence = of_part(i, own)
-            return divergence.detach(), torch.autograd.grad(divergence.sum(), own)[0]
-
-        sums = sum_chunks(value_and_gradient, range(len(parts)), self.model)
-        divergence, total = self.processes.sum(sums)
-        return divergence.to(leaf) + ((leaf - leaf.detach()) * total.to(leaf)).sum(1)
-
     def penalty(self, parameters: Tensor, proportions: Tensor) -> NDArray[Any]:
         """What training takes from the GEMINI of each restart, in the units of X."""
         total = self.penalties.alpha * self.model.penalty(parameters)
         total = total - self.penalties.entropy * entropy(proportions).to(total)
         if self.penalties.vat:
-            parts, mass = self._parts(None, len(parameters))
+            parts, mass = self.parts(None, len(parameters))
             with torch.enable_grad():
                 total = (
                     total
                     + self.penalties.vat
-                    * self._adversarial(parameters, parts, mass, seed=0).detach()
+                    * adversarial(self, parameters, parts, mass, seed=0).detach()
                 )
         return (self.unit * total).cpu().numpy()
 
@@ -332,7 +183,7 @@ class Problem:
             return won, (weight[:, None] * log_proba.exp()).sum(1)
 
         with self._few_threads(parameters):
-            sums = sum_chunks(count, self._parts(None, len(parameters))[0], self.model)
+            sums = sum_chunks(count, self.parts(None, len(parameters))[0], self.model)
         winners, proportions = self.processes.sum(sums)
         return winners > 0, proportions
 
@@ -361,12 +212,13 @@ class Problem:
             return width
         return width + features.width
 
-    def _own(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def own(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """The place in this process of those of the rows that are here."""
         if not self.processes.several:
             return rows
         return split(rows, self.sizes, self.processes.rank)
 
-    def _parts(
+    def parts(
         self, rows: NDArray[Any] | None, n_restarts: int
     ) -> tuple[list[Rows], float | Tensor]:
         """Chunks of the given samples, and the weight of them all."""
@@ -374,51 +226,9 @@ class Problem:
         if rows is None:
             n_samples = len(self.inputs)
             return chunks(n_samples, chunk_size(n_samples, width)), 1.0
-        rows = self._own(rows)
+        rows = self.own(rows)
         (mass,) = self.processes.sum([self.weight[rows].sum()])
         size = chunk_size(len(rows), width)
         if len(rows) <= size:
             return [rows], mass
         return [rows[i : i + size] for i in range(0, len(rows), size)], mass
-
-
-@dataclass(frozen=True)
-class Imitation:
-    """A model to start at given assignments: the cross-entropy to `target`.
-
-    Parameters
-    ----------
-    target : tensor of shape (n_restarts, n_samples, n_units)
-        p(y|x) to imitate.
-    """
-
-    model: Model
-    inputs: Samples
-    weight: Tensor
-    target: Tensor
-    processes: ClassVar[Processes] = ALONE
-
-    def __len__(self) -> int:
-        """Number of samples."""
-        return len(self.inputs)
-
-    def on_some(self, most: int) -> Imitation:
-        """The same on every so manieth sample, so that there are at most so many."""
-        rows = np.arange(0, len(self), -(-len(self) // most))
-        return replace(
-            self,
-            inputs=self.inputs.subset(rows),
-            weight=self.weight[rows],
-            target=self.target[:, rows],
-        )
-
-    def loss_and_gradient(
-        self, parameters: Tensor, which: Tensor, rows: NDArray[Any] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of each restart on the given samples or all, and its gradient."""
-        leaf = parameters.detach().requires_grad_()
-        log_proba = log_softmax(self.model.logits(leaf, self.inputs.take(rows), training=True))
-        weight = self.weight if rows is None else self.weight[rows]
-        target = self.target[which] if rows is None else self.target[which][:, rows]
-        loss = -torch.einsum("n,rnk,rnk->r", weight / weight.sum(), target, log_proba)
-        return loss.detach(), torch.autograd.grad(loss.sum(), leaf)[0]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from gemclust.categorical import Categorical
 from gemclust.evaluation import evaluate
+from gemclust.imitation import Imitation
 from gemclust.models import Perceptron
-from gemclust.problem import Imitation, Problem
+from gemclust.problem import Problem
 from gemclust.samples import distances_to, trimmed_mean, weighted_median
 from gemclust.threads import one_thread_if_small
 from gemclust.training import Run, Settings, train

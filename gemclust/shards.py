@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.random import sample_without_replacement
 
+from gemclust.canonical import MERGE_SAMPLES, Canonical, canonical
 from gemclust.distributed import ALONE, Processes, split
-from gemclust.samples import MERGE_SAMPLES, Canonical, canonical
 
 
 class Shard:

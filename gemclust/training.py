@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,19 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.distributed import ALONE, Processes
+from gemclust.batches import minibatches, partition
+from gemclust.imitation import Imitation
 from gemclust.lbfgs import LBFGS, Curvature
 from gemclust.means import RunningMeans
 from gemclust.models import Model, Perceptron
-from gemclust.problem import Imitation, Problem
+from gemclust.problem import Problem
 from gemclust.threads import one_thread_if_small
 
 KEPT_AFTER = {4: 0.5, 8: 0.3, 12: 0.2, 16: 0.1}
 """Iterations of L-BFGS -> share of the restarts, the best by then, that go on."""
 
-PATIENCE = (3, 1)
-"""Iterations without improvement that end training on the first of several samples, and on each
-later one: more would sharpen the boundaries around few samples, hard to move on more."""
 
 Report = Callable[[int, float], bool]
 """(iteration, best loss) -> whether to stop."""
@@ -82,60 +80,6 @@ class Run:
         which = torch.tensor([restart])
         curvature = None if self.curvature is None else self.curvature.of(which)
         return Run(self.parameters[which], self.interrupted, self.stopped, curvature)
-
-
-def climb(
-    problems: Sequence[Problem],
-    begin: Run,
-    settings: Settings,
-    seed: int,
-    report: Report,
-    processes: Processes = ALONE,
-) -> Run:
-    """Train on few samples, then go on from the best restart on more, and last on all.
-
-    `begin` holds the restarts for the first problem; `max_iter` counts all iterations. Before
-    and after each problem all processes take what the first one has.
-    """
-    first, later = PATIENCE if len(problems) > 1 else (settings.n_iter_no_change, 0)
-    patience = min(settings.n_iter_no_change, first)
-    at_first = replace(settings, n_iter_no_change=patience)
-    run = agreed(train(problems[0], agreed(begin, processes), at_first, seed, report), processes)
-    # The best may have stopped before others did.
-    passed = max(map(len, run.curves))
-    for problem in problems[1:]:
-        if run.interrupted or run.stopped:
-            break
-        best = int(np.argmin([_last(curve) for curve in run.curves]))
-        curve = run.curves[best]
-        onwards = replace(
-            settings,
-            max_iter=settings.max_iter - passed,
-            n_iter_no_change=min(settings.n_iter_no_change, later),
-        )
-        begin = run.only(best)
-        run = agreed(train(problem, begin, onwards, seed, _later(report, passed)), processes)
-        passed += len(run.curves[0])
-        run.curves = [curve + run.curves[0]]
-    return run
-
-
-def agreed(run: Run, processes: Processes) -> Run:
-    """The run of the first process, ended if any has ended."""
-    if not processes.several:
-        return run
-    interrupted, stopped = processes.any(run.interrupted), processes.any(run.stopped)
-    run = processes.first(run)
-    run.interrupted, run.stopped = interrupted, stopped
-    return run
-
-
-def _last(curve: list[float]) -> float:
-    return curve[-1] if curve and not math.isnan(curve[-1]) else math.inf
-
-
-def _later(report: Report, iterations: int) -> Report:
-    return lambda iteration, loss: report(iterations + iteration, loss)
 
 
 def train(
@@ -266,31 +210,6 @@ def make_optimiser(solver: str, parameters: Tensor, learning_rate: float) -> tor
     if solver == "adam":
         return torch.optim.Adam([parameters], lr=learning_rate)
     return torch.optim.SGD([parameters], lr=learning_rate, momentum=0.9, nesterov=True)
-
-
-def minibatches(
-    n_samples: int, batch_size: int | None, rng: np.random.RandomState
-) -> Iterator[tuple[NDArray[Any] | None, float]]:
-    """Random parts of about equal size, each with its share of the samples, for one epoch."""
-    if batch_size is None or batch_size >= n_samples:
-        yield None, 1.0
-        return
-    for rows in np.array_split(rng.permutation(n_samples), round(n_samples / batch_size)):
-        yield np.sort(rows), len(rows) / n_samples
-
-
-def partition(
-    problem: Problem | Imitation, batch_size: int | None, rng: np.random.RandomState
-) -> Callable[[], Iterable[tuple[NDArray[Any] | None, float]]]:
-    """A function that gives the mini-batches of the next epoch.
-
-    An objective that compares all samples of a batch sees the same batches again, in another
-    order, so that it may start where it ended the last time; others see new ones.
-    """
-    if isinstance(problem, Imitation) or problem.objective.n_stages:
-        return lambda: minibatches(len(problem), batch_size, rng)
-    parts = list(minibatches(len(problem), batch_size, rng))
-    return lambda: [parts[i] for i in rng.permutation(len(parts))]
 
 
 def _extras(

@@ -15,7 +15,7 @@ from sklearn.datasets import make_blobs, make_circles, make_moons
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from gemclust import GeminiClustering, fitting, parameters
+from gemclust import GeminiClustering, automatic, fitting
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, Wasserstein
@@ -122,8 +122,8 @@ def test_units_are_doubled_where_they_are_few(monkeypatch):
     centres = 10 * np.stack(np.divmod(np.arange(15), 4), 1)
     samples, truth = make_blobs(750, centers=centres, random_state=0)
     few = make(n_units=20).fit(samples)
-    monkeypatch.setattr(parameters, "UNITS", 20)
-    monkeypatch.setattr(parameters, "MOST_UNITS", 40)
+    monkeypatch.setattr(automatic, "UNITS", 20)
+    monkeypatch.setattr(automatic, "MOST_UNITS", 40)
     model = make().fit(samples)
     assert sum(map(len, model.selection_.leaves)) == 40
     assert sum(map(len, few.selection_.leaves)) == 20

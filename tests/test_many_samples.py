@@ -17,14 +17,15 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
 from threadpoolctl import threadpool_info
 
-from gemclust import GeminiClustering, parameters, samples, shards
+from gemclust import GeminiClustering, automatic, canonical, shards
 from gemclust import evaluation as evaluation_module
 from gemclust import geometry as geometry_module
+from gemclust.canonical import MERGE_SAMPLES
 from gemclust.metrics import gemini_score
 from gemclust.objectives import MMD, OBJECTIVES, get_objective
 from gemclust.problem import Problem
 from gemclust.progress import Progress
-from gemclust.samples import MERGE_SAMPLES, Samples
+from gemclust.samples import Samples
 
 N_SAMPLES = MERGE_SAMPLES + 1_000
 BY_MEANS = [name for name in OBJECTIVES if get_objective(name).n_stages]
@@ -43,10 +44,10 @@ def make_data(n_samples=N_SAMPLES, n_features=6, seed=0):
 @pytest.fixture
 def few_are_many(monkeypatch):
     """Make 1,500 samples as many as 25,000 are."""
-    for module in (samples, shards):
+    for module in (canonical, shards):
         monkeypatch.setattr(module, "MERGE_SAMPLES", 1_200)
-    monkeypatch.setattr(parameters, "FULL_BATCH_SAMPLES", 800)
-    monkeypatch.setattr(parameters, "FIRST_SAMPLES", 200)
+    monkeypatch.setattr(automatic, "FULL_BATCH_SAMPLES", 800)
+    monkeypatch.setattr(automatic, "FIRST_SAMPLES", 200)
 
 
 # What X may be

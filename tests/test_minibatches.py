@@ -9,11 +9,11 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from gemclust import GeminiClustering
+from gemclust.automatic import resolve_settings
 from gemclust.geometry import Affinity
 from gemclust.means import RunningMeans
 from gemclust.models import Perceptron
 from gemclust.objectives import SlicedWasserstein, get_objective
-from gemclust.parameters import resolve_settings
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
 from gemclust.training import Run, Settings, train
@@ -112,7 +112,7 @@ def test_gradient_is_that_of_the_batch_at_the_running_means(objective):
 
     def means_of(parameters):
         log_proba = problem.log_proba(parameters, rows)
-        batch = problem._as_batch(log_proba, rows, problem.weight[rows].sum(), {})
+        batch = problem.as_batch(log_proba, rows, problem.weight[rows].sum(), {})
         return problem.objective.means(batch)
 
     old, new = ([m.detach() for m in means_of(p)] for p in (first, second))

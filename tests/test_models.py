@@ -8,8 +8,8 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 
 from gemclust import GeminiClustering
-from gemclust.models import ACTIVATIONS, ModuleModel, Perceptron, log_probabilities_of
-from gemclust.modules import ClusterLogits
+from gemclust.models import ACTIVATIONS, Perceptron, log_probabilities_of
+from gemclust.modules import ClusterLogits, ModuleModel
 from gemclust.samples import Samples, Scaling
 from gemclust.units import LocalFeatures, UnitModel
 

@@ -14,7 +14,8 @@ from torch import nn
 from gemclust import GeminiClustering
 from gemclust import chunks as chunks_module
 from gemclust.geometry import Geometry
-from gemclust.models import ModuleModel, Perceptron
+from gemclust.models import Perceptron
+from gemclust.modules import ModuleModel
 from gemclust.objectives import OBJECTIVES, PROBABILITY_FLOOR, Batch, get_objective
 from gemclust.objectives.balanced import Balanced
 from gemclust.penalties import PROBE, Penalties, adversarial_divergence
@@ -218,7 +219,7 @@ def test_loss_subtracts_the_divergence(monkeypatch):
     # In chunks, each with directions of its own, the sum of their divergences.
     monkeypatch.setattr(chunks_module, "WHOLE", 0)
     monkeypatch.setattr(chunks_module, "CHUNK", 25 * (2 * whole.model.width + whole.inputs.width))
-    parts, _ = whole._parts(None, 2)
+    parts, _ = whole.parts(None, 2)
     assert len(parts) > 2
     rng = np.random.RandomState(3)
     loss, gradient = whole.loss_and_gradient(parameters, which, rng=rng)

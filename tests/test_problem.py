@@ -11,13 +11,14 @@ from torch import nn
 
 from gemclust import chunks as chunks_module
 from gemclust import geometry as geometry_module
-from gemclust import problem as problem_module
+from gemclust import gradients as gradients_module
 from gemclust.chunks import WHOLE, chunk_size, chunks, sum_chunks
 from gemclust.distributed import Processes
 from gemclust.evaluation import evaluate, log_probabilities
 from gemclust.geometry import Affinity
 from gemclust.means import RunningMeans, adjoint, stages
-from gemclust.models import ModuleModel, Perceptron
+from gemclust.models import Perceptron
+from gemclust.modules import ModuleModel
 from gemclust.objectives import MMD, OBJECTIVES, Batch, get_objective
 from gemclust.penalties import Penalties
 from gemclust.problem import Problem
@@ -92,7 +93,7 @@ def in_chunks(monkeypatch):
         width = n_restarts * problem.model.width + problem.inputs.width
         monkeypatch.setattr(chunks_module, "WHOLE", 0)
         monkeypatch.setattr(chunks_module, "CHUNK", size * width)
-        parts, _ = problem._parts(None, n_restarts)
+        parts, _ = problem.parts(None, n_restarts)
         assert len(parts) == -(-len(problem) // size)
 
     return shrink
@@ -132,7 +133,7 @@ def test_gradient_does_not_depend_on_what_is_kept(
     parameters = starts(problem, 2)
     in_chunks(problem, 2, 7)
     expected = loss_and_gradient(problem, parameters)
-    monkeypatch.setattr(problem_module, "KEPT_LOG_PROBA", 0)
+    monkeypatch.setattr(gradients_module, "KEPT_LOG_PROBA", 0)
     assert_equal(loss_and_gradient(problem, parameters), expected)
 
 
@@ -256,7 +257,7 @@ def test_gradient_in_chunks_is_that_of_finite_differences(in_chunks, objective, 
     torch.testing.assert_close(gradient, numeric, rtol=1e-6, atol=1e-8)
     # Without that part the gradient is a different one, so that the test above would fail.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(problem_module, "adjoint", adjoint_without_the_earlier_stages)
+        patch.setattr(gradients_module, "adjoint", adjoint_without_the_earlier_stages)
         _, wrong = loss_and_gradient(problem, parameters)
     assert (wrong - gradient).norm() > 0.02 * gradient.norm()
 
@@ -324,7 +325,7 @@ def test_features_that_are_not_kept_count_in_the_size_of_a_chunk(monkeypatch, ke
     mass = torch.full((n_samples,), 1 / n_samples, dtype=torch.float64)
     problem = Problem(Perceptron((5, 2)), inputs, mass, geometry, objective)
     assert geometry.features.width > 190
-    parts, _ = problem._parts(None, 1)
+    parts, _ = problem.parts(None, 1)
     if kept:
         assert parts == [None]
     else:

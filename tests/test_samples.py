@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from gemclust.samples import MERGE_SAMPLES, Samples, Scaling, canonical, weighted_median
+from gemclust.canonical import MERGE_SAMPLES, canonical
+from gemclust.samples import Samples, Scaling, weighted_median
 
 
 def make_rows(n_samples=40, seed=0, dtype=np.float64):

@@ -14,7 +14,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from gemclust import seeding as seeding_module
 from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
-from gemclust.models import ModuleModel, Perceptron
+from gemclust.models import Perceptron
+from gemclust.modules import ModuleModel
 from gemclust.objectives import MMD, Wasserstein, get_objective
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling, weighted_median

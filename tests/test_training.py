@@ -9,24 +9,19 @@ import torch
 from sklearn.datasets import make_blobs
 from torch import nn
 
+from gemclust.batches import minibatches
 from gemclust.evaluation import log_probabilities
 from gemclust.geometry import Affinity
-from gemclust.models import ModuleModel, Perceptron
+from gemclust.imitation import Imitation
+from gemclust.levels import PATIENCE, climb
+from gemclust.models import Perceptron
+from gemclust.modules import ModuleModel
 from gemclust.objectives import Batch, get_objective
 from gemclust.penalties import Penalties
-from gemclust.problem import Imitation, Problem
+from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling
 from gemclust.threads import SMALL_PRODUCT, one_thread_if_small
-from gemclust.training import (
-    KEPT_AFTER,
-    PATIENCE,
-    Run,
-    Settings,
-    climb,
-    minibatches,
-    one_pass,
-    train,
-)
+from gemclust.training import KEPT_AFTER, Run, Settings, one_pass, train
 
 LBFGS = Settings("lbfgs", None, 0.01, max_iter=300, tol=1e-4, n_iter_no_change=10)
 ADAM = Settings("adam", None, 0.05, max_iter=400, tol=1e-4, n_iter_no_change=10)

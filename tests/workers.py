@@ -21,7 +21,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from torch import nn
 
-from gemclust import GeminiClustering, estimator, parameters, samples, shards
+from gemclust import GeminiClustering, automatic, canonical, estimator, shards
 from gemclust.objectives import KL, MMD
 from gemclust.progress import Progress
 
@@ -32,10 +32,10 @@ SHORT_TIMEOUT = 5
 """The same where the other process is to hang."""
 
 SMALL = {
-    (samples, "MERGE_SAMPLES"): 2_000,
+    (canonical, "MERGE_SAMPLES"): 2_000,
     (shards, "MERGE_SAMPLES"): 2_000,
-    (parameters, "FULL_BATCH_SAMPLES"): 1_200,
-    (parameters, "FIRST_SAMPLES"): 300,
+    (automatic, "FULL_BATCH_SAMPLES"): 1_200,
+    (automatic, "FIRST_SAMPLES"): 300,
 }
 """So that few samples are many."""
 

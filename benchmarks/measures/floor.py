@@ -8,12 +8,12 @@ import torch
 from sklearn.datasets import make_blobs
 from torch import nn
 
-from gemclust import GeminiClustering, chunks, parameters
+from gemclust import GeminiClustering, automatic, chunks
 from measures.timing import Outcome, alternate, endless, epoch_seconds
 
 N_SAMPLES, N_FEATURES, N_CLUSTERS, HIDDEN = 100_000, 64, 10, 32
 # What batch_size="auto" is with Adam on so many samples.
-BATCH_ROWS = parameters.BATCH * math.isqrt(N_SAMPLES)
+BATCH_ROWS = automatic.BATCH * math.isqrt(N_SAMPLES)
 CHUNK_ROWS = chunks.CHUNK // (HIDDEN + N_FEATURES)  # what a chunk of ours holds
 EPOCHS, ROUNDS = 10, 3
 

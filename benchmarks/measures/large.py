@@ -7,12 +7,12 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from gemclust import GeminiClustering
+from gemclust.automatic import resolve_n_units
 from gemclust.distributed import ALONE
 from gemclust.fitting import Fit
 from gemclust.metrics import gemini_score
 from gemclust.models import most_probable
 from gemclust.objectives import get_objective
-from gemclust.parameters import resolve_n_units
 from gemclust.progress import Progress
 from gemclust.selection import choose
 from gemclust.shards import Shard

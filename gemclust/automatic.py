@@ -1,0 +1,203 @@
+"""What the estimator's parameters come to on the data at hand: "auto", and what depends on it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
+from gemclust.messages import warn
+from gemclust.models import Model
+from gemclust.modules import ModuleModel
+from gemclust.objectives import Objective
+from gemclust.penalties import Penalties
+from gemclust.samples import to_tensor
+from gemclust.selection import MergeTree
+from gemclust.training import Settings
+
+if TYPE_CHECKING:
+    from gemclust.estimator import GeminiClustering
+
+
+_DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
+
+FULL_BATCH_SAMPLES = 10_000
+
+TRANSPORT_SAMPLES = 500
+
+TRANSPORT_BATCH = 200
+
+RESTARTS = 10
+
+UNITS = 100
+
+UNIT_SAMPLES = 8
+
+MOST_UNITS = 400
+
+FIRST_SAMPLES = 2_500
+
+GROWTH = 8
+
+TRANSPORT_RESTARTS = 3
+
+BATCH = 10
+"""Samples in a batch, times the square root of their number. Measured, training comes near the
+optimum in about as many steps whatever the batch, if it is not small: larger ones take more epochs
+to it, but less time for each, and for those without improvement that end training."""
+
+CLUSTER_BATCH = 25
+"""Least samples in a batch for each cluster: with a quarter of it, steps are mostly noise."""
+
+RUNNING_BATCH = 200
+"""Up to so many samples in a batch, the means of an objective with a kernel run over batches.
+Measured, that gains in small batches, delays training in large ones, and does not help objectives
+that see probabilities only."""
+
+VAT_RADIUS = 0.4
+"""Length of adversarial perturbations, in typical distances of samples from their centre."""
+
+RUNNING_SHARE = 0.5
+"""Weight of the newest batch in running means."""
+
+
+def resolve_penalties(estimator: GeminiClustering, scale: float, n_features: int) -> Penalties:
+    """What is added to the objective, in the units of the model's input."""
+    radius = estimator.vat_radius
+    radius = VAT_RADIUS * math.sqrt(n_features) if radius == "auto" else float(radius) / scale
+    alpha, entropy, vat = float(estimator.alpha), float(estimator.entropy), float(estimator.vat)
+    return Penalties(alpha, entropy, vat, radius)
+
+
+def resolve_n_units(
+    estimator: GeminiClustering, n_given: int, n_samples: int, n_distinct: int
+) -> int:
+    """Number of outputs of the model: at least one for each cluster, at most one for each row."""
+    n_clusters, n_units = estimator.n_clusters, estimator.n_units
+    if n_clusters == "auto":
+        wanted = max(2, min(UNITS, n_samples // UNIT_SAMPLES)) if n_units == "auto" else n_units
+        return min(int(wanted), n_distinct)
+    if n_given < int(n_clusters):
+        raise ValueError(
+            f"n_samples={n_given} should be >= n_clusters={n_clusters}: each cluster needs a "
+            "sample."
+        )
+    if n_distinct < int(n_clusters):
+        warn(
+            f"Only {n_distinct} distinct samples have positive weight: "
+            f"n_clusters={n_clusters} clusters cannot be found among them.",
+            ConvergenceWarning,
+        )
+    return min(int(n_clusters if n_units == "auto" else n_units), n_distinct)
+
+
+def more_units(
+    estimator: GeminiClustering, n_units: int, found: int, n_samples: int, n_distinct: int
+) -> int:
+    """Units to begin anew with where there were few for the clusters found, or 0."""
+    if estimator.n_clusters != "auto" or estimator.n_units != "auto" or estimator.warm_start:
+        return 0
+    most = min(MOST_UNITS, n_samples // UNIT_SAMPLES, n_distinct)
+    few = n_units >= UNITS and 3 * found > n_units
+    return 2 * n_units if few and 2 * n_units <= most else 0
+
+
+def resolve_number(estimator: GeminiClustering, tree: MergeTree) -> int:
+    """Where to cut the tree of units."""
+    if estimator.n_clusters != "auto":
+        return int(estimator.n_clusters)
+    found = tree.n_clusters(float(estimator.sensitivity))
+    return found if estimator.max_clusters is None else min(found, int(estimator.max_clusters))
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device of that name; "auto" is CUDA if present."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(f"device={device!r} cannot be used; try 'auto' or 'cpu'.") from error
+
+
+def resolve_settings(
+    estimator: GeminiClustering, objective: Objective, n_samples: int, n_units: int
+) -> Settings:
+    """What the solver and the batch size are on this many samples, for so many clusters."""
+    transport = objective.affinity == "distance"
+    few = n_samples <= (TRANSPORT_SAMPLES if transport else FULL_BATCH_SAMPLES)
+    solver, batch_size = estimator.solver, estimator.batch_size
+    if solver == "auto":
+        built_in = isinstance(estimator.model, str)
+        all_at_once = few or objective.n_stages > 0
+        given = isinstance(batch_size, int | np.integer)
+        exact = getattr(objective, "n_pairs", None) is None
+        fixed = all_at_once and exact and not given and not estimator.vat
+        solver = "lbfgs" if fixed and built_in else "adam"
+    if batch_size == "auto":
+        enough = max(BATCH * math.isqrt(n_samples), CLUSTER_BATCH * n_units)
+        batch_size = None if few else TRANSPORT_BATCH if transport else enough
+    batch_size = None if solver == "lbfgs" or batch_size is None else int(batch_size)
+    small = objective.affinity == "kernel" and (batch_size or np.inf) <= RUNNING_BATCH
+    learning_rate = estimator.learning_rate
+    if learning_rate == "auto":
+        learning_rate = 1e-2 if isinstance(estimator.model, str) else 1e-3
+    return Settings(
+        solver=solver,
+        batch_size=batch_size,
+        learning_rate=float(learning_rate),
+        max_iter=int(estimator.max_iter),
+        tol=float(estimator.tol),
+        n_iter_no_change=int(estimator.n_iter_no_change),
+        running_means=RUNNING_SHARE if small else None,
+    )
+
+
+def level_sizes(n_samples: int, objective: Objective) -> list[int]:
+    """On how many samples to train, one after the other; each at most `GROWTH` times the last."""
+    transport = objective.affinity == "distance"
+    if n_samples <= (EXACT_TRANSPORT_SAMPLES if transport else FULL_BATCH_SAMPLES):
+        return [n_samples]
+    first = TRANSPORT_SAMPLES if transport else FIRST_SAMPLES
+    steps = math.ceil(math.log(n_samples / first) / math.log(GROWTH))
+    return [round(first * (n_samples / first) ** (step / steps)) for step in range(steps + 1)]
+
+
+def resolve_n_init(
+    estimator: GeminiClustering,
+    model: Model,
+    objective: Objective,
+    settings: Settings,
+    X: Any,
+    merging: bool,
+) -> int:
+    """The number of restarts; a user's module is tried on two samples first."""
+    if isinstance(model, ModuleModel) and not sp.issparse(X):
+        model.logits(model.initialise([0], _DTYPES[X.dtype.type]), to_tensor(X[:2]))
+    if isinstance(model, ModuleModel) and sp.issparse(X) and estimator.n_init not in ("auto", 1):
+        raise ValueError(
+            f"n_init={estimator.n_init} is not possible with sparse X and a module: restarts of a "
+            "module are run side by side on dense samples only. Use n_init=1 or X.toarray()."
+        )
+    if isinstance(model, ModuleModel) and not model.restartable:
+        if estimator.n_init not in ("auto", 1):
+            reason = (
+                "it is an instance and has one initialisation; pass a function that makes it"
+                if isinstance(estimator.model, nn.Module)
+                else "it has buffers, which restarts would share"
+            )
+            raise ValueError(
+                f"n_init={estimator.n_init} is not possible with this model: {reason}."
+            )
+        return 1
+    if estimator.n_init != "auto":
+        return int(estimator.n_init)
+    if settings.solver != "lbfgs" or merging:
+        return 1
+    return RESTARTS if objective.n_stages else TRANSPORT_RESTARTS
