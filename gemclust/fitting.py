@@ -203,21 +203,19 @@ class Fit:
         rng = check_random_state(self.estimator.random_state)
         seeds = shard.group.first(rng.randint(np.iinfo(np.int32).max, size=n_init))
         if merging:
-            settings = replace(settings, drop=False)
-        own_units = self.frame.own_units
-        if own_units:
-            settings = replace(settings, max_iter=min(settings.max_iter, UNIT_ITERATIONS))
-        levels = self._levels(settings)
+            most = min(settings.max_iter, UNIT_ITERATIONS)
+            settings = replace(settings, drop=False, max_iter=most)
+        levels = self._levels(settings, merging)
         self.problem = levels[-1]
         self.progress.unit = self.problem.unit
         if self.last is None:
-            begin = start(levels[0], seeds, settings, self.estimator.init)
+            begin = start(levels[0], seeds, settings, self.estimator.init, merging)
         else:
             begin = Run(to_tensor(self.last[1].copy()).to(self.problem.weight)[None])
         if settings.solver != "lbfgs":
             levels = levels[-1:]
         self.run = climb(levels, begin, settings, int(seeds[0]), self.progress, shard.group)
-        self.run.converged |= own_units and settings.max_iter == UNIT_ITERATIONS
+        self.run.converged |= merging and settings.max_iter == UNIT_ITERATIONS
 
     def scored(self, clusters: Clusters | None = None) -> Problem:
         """The estimator's objective on all samples."""
@@ -275,7 +273,7 @@ class Fit:
         penalties = automatic.resolve_penalties(self.estimator, scale, data.X.shape[1])
         return self.frame.training_problem(data, self.device, penalties, processes=processes)
 
-    def _levels(self, settings: Settings) -> list[Problem]:
+    def _levels(self, settings: Settings, merging: bool) -> list[Problem]:
         """The problem on ever more of the samples: the first for all restarts, the last on all.
 
         Units are to share the samples, for which some of them are enough.
@@ -284,11 +282,12 @@ class Fit:
         n_units = self.frame.model.n_units
         enough = min(len(shard.pilot), SAMPLES_PER_UNIT * n_units)
         alone = not shard.processes.several
-        if self.frame.own_units and self.last is None and not (alone and enough == len(shard.data)):
+        begins = self.last is None and self.frame.input is not None
+        if merging and begins and not (alone and enough == len(shard.data)):
             rows = some_rows(len(shard.pilot), enough)
             return [self._training_problem(shard.pilot.draw(rows))]
         problem = self._training_problem(shard.data, shard.processes)
-        if self.frame.own_units or self.frame.input is None or self.last is not None:
+        if merging or not begins:
             return [problem]
         *sizes, _ = automatic.level_sizes(shard.n_total, self.objective)
         if settings.solver != "lbfgs":

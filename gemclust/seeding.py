@@ -26,6 +26,11 @@ SEED_WIDTH = 0.5
 IMITATION_ITERATIONS = {"lbfgs": 5}
 IMITATION_EPOCHS = 20
 
+UNIT_IMITATION = {"lbfgs": 30}
+UNIT_IMITATION_EPOCHS = 300
+"""Units that are to be joined are trained briefly: those that are not there from the start never
+will be."""
+
 IMITATION_SAMPLES = 500
 """L-BFGS imitates assignments on at most so many samples, or `IMITATION_CLUSTER` a cluster: more of
 them lead to no higher objective."""
@@ -57,14 +62,18 @@ class Space:
 
 
 def start(
-    problem: Problem, seeds: NDArray[Any], settings: Settings, init: str = "k-means++"
+    problem: Problem,
+    seeds: NDArray[Any],
+    settings: Settings,
+    init: str = "k-means++",
+    merging: bool = False,
 ) -> Run:
     """Parameters from which to train, a row for each seed of the random numbers.
 
     All restarts but the second begin as a softmax of minus the squared distance to k-means++
     seeds: the linear model exactly, in its input; others by a short training to imitate it. The
     second restart begins at random. Of several draws of seeds, each restart takes the best. With
-    the `init` "random", all begin at random.
+    the `init` "random", all begin at random. Units that are merged later are imitated for longer.
     """
     model, weight = problem.model, problem.weight
     mass = weight.cpu().numpy().astype(np.float64)
@@ -91,7 +100,10 @@ def start(
     imitation = Imitation(model, problem.inputs, weight, target.to(weight))
     if settings.solver == "lbfgs":
         imitation = imitation.on_some(max(IMITATION_SAMPLES, IMITATION_CLUSTER * model.n_units))
-    iterations = IMITATION_ITERATIONS.get(settings.solver, IMITATION_EPOCHS)
+    if merging:
+        iterations = UNIT_IMITATION.get(settings.solver, UNIT_IMITATION_EPOCHS)
+    else:
+        iterations = IMITATION_ITERATIONS.get(settings.solver, IMITATION_EPOCHS)
     brief = replace(settings, max_iter=iterations, drop=False)
     imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]))
     parameters[seeded] = imitated.parameters

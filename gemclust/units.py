@@ -25,7 +25,8 @@ UNIT_OBJECTIVE = MMD("ova")
 """By which units are trained unless the user has another; its kernel is that of the features."""
 
 UNIT_ITERATIONS = 10
-"""Units are to share the samples, not to be the best clusters: more change little."""
+"""Units are to share the samples, not to be the best clusters: more change little in the local
+features' own objective, and under others let units straddle gaps or die out."""
 
 SAMPLES_PER_UNIT = 50
 """Units are trained on so many samples each, of all processes."""
