@@ -32,7 +32,8 @@ def to_onnx(
     """The fitted model as an ONNX graph: from X to "label" and "probabilities".
 
     It computes in double precision, whatever the type of its input. Steps of a pipeline before the
-    clusterer are converted by skl2onnx, which has to be installed for them.
+    clusterer are converted by skl2onnx, which has to be installed for them; all of them compute in
+    single precision where one does not exist in double precision.
 
     Parameters
     ----------
@@ -71,14 +72,19 @@ def to_onnx(
     module = model.module_
     dtype = np.dtype(dtype or module.centre.numpy().dtype)
     kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
-    source = INPUT if steps is None else "gemclust_input"
+    first = None if steps is None else _converted(steps, kind)
+    source = INPUT if first is None else "gemclust_input"
+    source_kind = kind if first is None else first.graph.output[0].type.tensor_type.elem_type
     graph = _Graph(onnx)
     proba = graph.add(module, graph("Cast", source, to=onnx.TensorProto.DOUBLE))
     graph("ArgMax", proba, axis=1, keepdims=0, output=LABEL)
     graph("Cast", proba, to=kind, output=PROBABILITIES)
-    result = graph.model(source, kind, model.n_features_in_, model.n_clusters_)
-    if steps is not None:
-        result = _behind(steps, result, kind)
+    taken = _value(source, source_kind, model.n_features_in_)
+    result = graph.model(taken, _value(PROBABILITIES, kind, model.n_clusters_))
+    if first is not None:
+        joint = first.graph.output[0].name, source
+        first.ir_version = result.ir_version
+        result = _imported("onnx.compose").merge_models(first, result, io_map=[joint])
     onnx.checker.check_model(result)
     if path is not None:
         onnx.save(result, str(path))
@@ -157,19 +163,11 @@ class _Graph:
     def _(self, module: nn.Module, x: str) -> str:
         return x
 
-    def model(self, source: str, kind: int, n_features: int, n_clusters: int) -> Any:
+    def model(self, source: Any, proba: Any) -> Any:
         """The whole graph, with its input and outputs."""
-        helper, integer = self.onnx.helper, self.onnx.TensorProto.INT64
-        graph = helper.make_graph(
-            self.nodes,
-            "gemclust",
-            [helper.make_tensor_value_info(source, kind, ["n_samples", n_features])],
-            [
-                helper.make_tensor_value_info(LABEL, integer, ["n_samples"]),
-                helper.make_tensor_value_info(PROBABILITIES, kind, ["n_samples", n_clusters]),
-            ],
-            self.constants,
-        )
+        helper = self.onnx.helper
+        label = helper.make_tensor_value_info(LABEL, self.onnx.TensorProto.INT64, ["n_samples"])
+        graph = helper.make_graph(self.nodes, "gemclust", [source], [label, proba], self.constants)
         opset = [helper.make_opsetid("", OPSET)]
         version = helper.find_min_ir_version_for(opset)
         return helper.make_model(
@@ -181,16 +179,37 @@ def _array(tensor: Any) -> NDArray[Any]:
     return tensor.detach().cpu().numpy()
 
 
-def _behind(steps: Pipeline, clusters: Any, kind: int) -> Any:
-    """The graph of the clusters behind that of the steps before it."""
-    onnx, skl2onnx = _imported("onnx"), _imported("skl2onnx")
-    types = _imported("skl2onnx.common.data_types")
-    tensor = types.DoubleTensorType if kind == onnx.TensorProto.DOUBLE else types.FloatTensorType
-    given = [(INPUT, tensor([None, steps[0].n_features_in_]))]
-    first = skl2onnx.to_onnx(steps, initial_types=given, target_opset=OPSET)
-    first.ir_version = clusters.ir_version
-    joint = first.graph.output[0].name, clusters.graph.input[0].name
-    return _imported("onnx.compose").merge_models(first, clusters, io_map=[joint])
+def _value(name: str, kind: int, n_columns: int) -> Any:
+    """What goes in or comes out: rows of so many columns."""
+    shape = ["n_samples", n_columns]
+    return _imported("onnx").helper.make_tensor_value_info(name, kind, shape)
+
+
+def _converted(steps: Pipeline, kind: int) -> Any:
+    """The steps before the clusterer, in double precision if all of them exist in it."""
+    onnx = _imported("onnx")
+    try:
+        graph = _by_skl2onnx(steps, "DoubleTensorType")
+        onnx.checker.check_model(graph, full_check=True)
+        # Runtimes implement scikit-learn's own operators in single precision only.
+        single = any(node.domain == "ai.onnx.ml" for node in graph.graph.node)
+    except Exception:  # each converter refuses in its own way
+        single = True
+    if single:
+        graph = _by_skl2onnx(steps, "FloatTensorType")
+    inner = graph.graph.input[0]
+    cast = {"to": inner.type.tensor_type.elem_type}
+    graph.graph.node.insert(0, onnx.helper.make_node("Cast", [INPUT], [inner.name], **cast))
+    inner.CopyFrom(_value(INPUT, kind, steps[0].n_features_in_))
+    return graph
+
+
+def _by_skl2onnx(steps: Pipeline, tensor: str) -> Any:
+    """The steps as a graph of numbers of this type of skl2onnx."""
+    skl2onnx = _imported("skl2onnx")
+    kind = getattr(_imported("skl2onnx.common.data_types"), tensor)
+    given = [("gemclust_given", kind([None, steps[0].n_features_in_]))]
+    return skl2onnx.to_onnx(steps, initial_types=given, target_opset=OPSET)
 
 
 def _imported(name: str) -> Any:

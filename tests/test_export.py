@@ -11,9 +11,10 @@ import scipy.sparse as sp
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_wine, make_moons
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
 from torch import nn
 
 from gemclust import GeminiClustering
@@ -94,14 +95,28 @@ def test_model_of_sparse_samples_takes_dense_ones():
     agrees(to_onnx(model), model, X, 1e-10)
 
 
+@pytest.mark.parametrize("offset", [0, 1e4])
 @pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()], ids=repr)
 @pytest.mark.parametrize("n_clusters", ["auto", 3])
-def test_pipeline(scaler, n_clusters):
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_pipeline(dtype, n_clusters, scaler, offset):
     pipeline = make_pipeline(scaler, GeminiClustering(n_clusters, n_init=1, random_state=0))
-    pipeline.fit(WINE)
-    agrees(to_onnx(pipeline), pipeline, WINE)
-    _, proba = run(to_onnx(pipeline, dtype=np.float32), WINE.astype(np.float32))
-    np.testing.assert_allclose(proba, pipeline.predict_proba(WINE), atol=1e-3)
+    single = (WINE + offset).astype(np.float32)
+    X = single.astype(np.float64)  # the same numbers
+    pipeline.fit((WINE + offset).astype(dtype))
+    _, proba = run(to_onnx(pipeline, dtype=np.float32), single)
+    assert proba.dtype == np.float32
+    np.testing.assert_allclose(proba, pipeline.predict_proba(X), atol=1e-5)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    agrees(to_onnx(pipeline, dtype=np.float64), pipeline, X, tolerance)
+
+
+@pytest.mark.parametrize("step", [SimpleImputer(), PolynomialFeatures()], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_step_that_exists_in_single_precision_only(dtype, step):
+    pipeline = make_pipeline(step, StandardScaler(), GeminiClustering(3, n_init=1, random_state=0))
+    X = WINE[:, :5].astype(dtype)
+    agrees(to_onnx(pipeline.fit(X)), pipeline, X)
 
 
 def test_pipeline_of_two_steps_before():
