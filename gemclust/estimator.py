@@ -33,7 +33,7 @@ from gemclust.objectives import Objective
 from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import as_array, to_tensor, working_dtype
-from gemclust.selection import Choice, choose, select
+from gemclust.selection import Choice, choose
 from gemclust.shards import Shard
 from gemclust.training import one_pass
 
@@ -299,7 +299,7 @@ class GeminiClustering(
         goes_on = self.warm_start and hasattr(self, "_parameters")
         checks.check_same_everywhere(self, samples, processes, goes_on)
         shard = Shard(samples, weight, matrix, processes)
-        with Progress(self, self.max_iter, self.verbose) as progress:
+        with Progress(self, self.verbose) as progress:
             fitted._fit(shard, objective, progress)
         fitted._label(samples, shard)
         for stale in {name for name in vars(self) if name.endswith("_")} - set(vars(fitted)):
@@ -319,13 +319,8 @@ class GeminiClustering(
             self._keep(fit, choose(fit.problem, fit.run))
             return
         while n_units:
-            progress.note("training %d units", n_units)
             fit.train(n_units, merging)
-            points = fit.test_points()
-            progress.note("looking for valleys between %d samples", len(points.inputs))
-            choice, selection = select(
-                fit.problem, fit.run, points, lambda tree: automatic.resolve_number(self, tree)
-            )
+            choice, selection = fit.join(lambda tree: automatic.resolve_number(self, tree))
             found = automatic.resolve_number(self, selection.tree)
             progress.note("%d units form %d clusters", n_units, found)
             n_units = automatic.more_units(self, n_units, found, shard.n_total, shard.n_distinct)

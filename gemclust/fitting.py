@@ -27,7 +27,15 @@ from gemclust.penalties import Penalties
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling, to_tensor
 from gemclust.seeding import start
-from gemclust.selection import TestPoints, n_standing, points_to_test
+from gemclust.selection import (
+    Choice,
+    MergeTree,
+    Selection,
+    TestPoints,
+    n_standing,
+    points_to_test,
+    select,
+)
 from gemclust.shards import Shard, some_rows
 from gemclust.training import Run, Settings
 from gemclust.units import (
@@ -209,17 +217,27 @@ class Fit:
         self.problem = levels[-1]
         self.progress.unit = self.problem.unit
         if self.last is None:
-            begin = start(levels[0], seeds, settings, self.estimator.init, merging)
+            with self.progress.stage(f"seeding {n_units} units"):
+                begin = start(levels[0], seeds, settings, self.estimator.init, merging)
         else:
             begin = Run(to_tensor(self.last[1].copy()).to(self.problem.weight)[None])
         if settings.solver != "lbfgs":
             levels = levels[-1:]
-        self.run = climb(levels, begin, settings, int(seeds[0]), self.progress, shard.group)
+        with self.progress.stage(f"training {n_units} units", settings.max_iter):
+            self.run = climb(levels, begin, settings, int(seeds[0]), self.progress, shard.group)
         self.run.converged |= merging and settings.max_iter == UNIT_ITERATIONS
 
     def scored(self, clusters: Clusters | None = None) -> Problem:
         """The estimator's objective on all samples."""
         return self.frame.problem(self.shard.data, self.device, clusters, self.shard.processes)
+
+    def join(self, number: Callable[[MergeTree], int]) -> tuple[Choice, Selection]:
+        """Join units between which no valley is real; of their tree, `number` makes a number."""
+        n_units, n_restarts = self.frame.model.n_units, len(self.run.parameters)
+        with self.progress.stage(f"joining {n_units} units", 1 + n_restarts):
+            points = self.test_points()
+            self.progress.step("neighbours")
+            return select(self.problem, self.run, points, number, self.progress.step)
 
     def test_points(self) -> TestPoints:
         """Samples between which valleys are looked for."""

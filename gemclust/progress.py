@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 try:
@@ -24,14 +25,12 @@ logger = logging.getLogger("gemclust")
 
 
 class Progress:
-    """One task for the fit and one for each of its iterations.
+    """One task for the fit, one for each of its stages, and one for each step of a stage.
 
     Parameters
     ----------
     estimator : BaseEstimator
         Whose fit is reported.
-    max_iter : int
-        Number of iterations at most.
     verbose : int
         0: callbacks only; n: stages and every n-th iteration to the log "gemclust", at level INFO,
         which goes to standard error if no handler is configured.
@@ -42,13 +41,14 @@ class Progress:
         What an objective of 1 is worth in the units of X.
     """
 
-    def __init__(self, estimator: Any, max_iter: int, verbose: int) -> None:
+    def __init__(self, estimator: Any, verbose: int) -> None:
         self.estimator = estimator
         self.verbose = verbose
         self.unit = 1.0
         self.task: Any = None
         if hasattr(estimator, "_init_callback_context"):
-            self.task = estimator._init_callback_context(max_subtasks=max_iter)
+            # Where units turn out to be few, training begins anew: nobody knows how many stages.
+            self.task = estimator._init_callback_context(max_subtasks=None)
 
     def __enter__(self) -> Progress:
         self._handler = logging.StreamHandler()
@@ -70,16 +70,36 @@ class Progress:
             self.task.call_on_fit_task_end(estimator=self.estimator)
 
     def note(self, message: str, *values: object) -> None:
-        """Report a stage of the fit to the log."""
+        """Write to the log."""
         if self.verbose:
             logger.info(message, *values)
+
+    @contextmanager
+    def stage(self, name: str, n_steps: int = 0) -> Iterator[None]:
+        """A stage of the fit of at most so many steps, or of none that can be told apart."""
+        self.note(name)
+        if self.task is None:
+            yield
+            return
+        whole = self.task
+        self.task = whole.subcontext(task_name=name, max_subtasks=n_steps)
+        self.task.call_on_fit_task_begin(estimator=self.estimator)
+        try:
+            yield
+            self.task.call_on_fit_task_end(estimator=self.estimator)
+        finally:
+            self.task = whole
+
+    def step(self, name: str) -> bool:
+        """Report a step of this stage; returns whether a callback wants the stage to stop."""
+        if self.task is None:
+            return False
+        task = self.task.subcontext(task_name=name)
+        task.call_on_fit_task_begin(estimator=self.estimator)
+        return bool(task.call_on_fit_task_end(estimator=self.estimator))
 
     def __call__(self, iteration: int, loss: float) -> bool:
         """Report an iteration; returns whether a callback wants training to stop."""
         if self.verbose and iteration % self.verbose == 0:
             logger.info("iteration %d: objective %.6g", iteration, -self.unit * loss)
-        if self.task is None:
-            return False
-        task = self.task.subcontext(task_name="iteration")
-        task.call_on_fit_task_begin(estimator=self.estimator)
-        return bool(task.call_on_fit_task_end(estimator=self.estimator))
+        return self.step("iteration")

@@ -207,7 +207,11 @@ class TestPoints:
 
 
 def select(
-    problem: Problem, run: Run, points: TestPoints, number: Callable[[MergeTree], int]
+    problem: Problem,
+    run: Run,
+    points: TestPoints,
+    number: Callable[[MergeTree], int],
+    report: Callable[[str], object] = lambda step: None,
 ) -> tuple[Choice, Selection]:
     """Join the units of each restart; the best of those that find the most frequent number.
 
@@ -221,9 +225,14 @@ def select(
         Where valleys are looked for.
     number : callable
         From a tree to the number of clusters at which it is cut.
+    report : callable, optional
+        Told of each restart that is done.
     """
     restarts = [r for r, finite in enumerate(run.parameters.isfinite().all(1).tolist()) if finite]
-    grown = {r: _grow(problem, run.parameters[r : r + 1], points) for r in restarts}
+    grown = {}
+    for r in restarts:
+        grown[r] = _grow(problem, run.parameters[r : r + 1], points)
+        report("restart")
     found = {r: number(selection.tree) for r, (selection, _) in grown.items()}
     counts = Counter(found.values())
     most = max(counts.values())

@@ -1308,14 +1308,16 @@ def test_verbose_logs(capfd, caplog):
     caplog.set_level(logging.INFO, logger="gemclust")
     estimator = make(verbose=1).fit(X)
     records = [record for record in caplog.records if record.name == "gemclust"]
-    assert len(records) == estimator.n_iter_
-    assert "1" in records[0].getMessage()
+    stages = ["seeding 3 units", "training 3 units"]
+    assert [record.getMessage() for record in records[:2]] == stages
+    assert len(records) == len(stages) + estimator.n_iter_
+    assert "1" in records[2].getMessage()
     assert all(record.levelno == logging.INFO for record in records)
     reached = float(records[-1].getMessage().split()[-1])
     assert np.isfinite(reached)
     caplog.clear()
     make(verbose=5).fit(X)
-    assert len(caplog.records) == estimator.n_iter_ // 5
+    assert len(caplog.records) == len(stages) + estimator.n_iter_ // 5
     assert capfd.readouterr().out == ""
 
 

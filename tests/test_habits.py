@@ -10,13 +10,14 @@ import sklearn
 import torch
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from gemclust import GeminiClustering
 from gemclust.messages import did_you_mean
-from gemclust.metrics import gemini_score
+from gemclust.metrics import gemini_score, heldout_scorer
 from gemclust.objectives import MMD, Wasserstein
 
 X = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
@@ -76,12 +77,64 @@ def test_stages_of_the_selection_are_logged(caplog):
     model = GeminiClustering(verbose=1, random_state=0).fit(X)
     messages = [record.getMessage() for record in caplog.records]
     assert all(record.name == "gemclust" for record in caplog.records)
-    assert messages[0] == "training 11 units"
-    assert messages[1].startswith("iteration 1: objective ")
+    assert messages[:2] == ["seeding 11 units", "training 11 units"]
+    assert messages[2].startswith("iteration 1: objective ")
     assert messages[-2:] == [
-        "looking for valleys between 90 samples",
+        "joining 11 units",
         f"11 units form {model.n_clusters_} clusters",
     ]
+
+
+@pytest.fixture
+def bars(capfd, monkeypatch):
+    """Fits with scikit-learn's progress bars; returns the line of each bar."""
+    monkeypatch.setenv("COLUMNS", "200")  # no line is cut
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has no callbacks")
+    pytest.importorskip("rich")
+
+    def fitted(estimator, X=X):
+        with warnings.catch_warnings():
+            # The scaler, which is not iterative, knows no callbacks.
+            warnings.filterwarnings("ignore", message=".* does not support callbacks")
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(X)
+        out, err = capfd.readouterr()
+        assert err == ""
+        return [line.strip() for line in out.splitlines()]
+
+    return fitted
+
+
+def test_progress_bars_of_the_stages(bars):
+    lines = bars(GeminiClustering(random_state=0))
+    stages = ["fit", "training 11 units #1", "joining 11 units #2"]
+    assert len(lines) == len(stages)
+    for line, stage in zip(lines, stages, strict=True):
+        assert line.startswith(f"GeminiClustering - {stage} ")
+        assert "100%" in line
+
+
+def test_progress_bars_of_a_fit_that_begins_anew(bars):
+    many = make_blobs(1700, centers=70, center_box=(-100, 100), random_state=0)[0]
+    lines = bars(GeminiClustering(max_iter=2, random_state=0), many)
+    stages = ["fit", *(f"{s} {n} units" for n in (100, 200) for s in ("training", "joining"))]
+    assert [line.split("#")[0].split(" - ")[1].split("  ")[0].strip() for line in lines] == stages
+
+
+def test_progress_bars_in_a_pipeline(bars):
+    lines = bars(make_pipeline(StandardScaler(), GeminiClustering(3, n_init=1, random_state=0)))
+    assert lines[0].startswith("Pipeline - fit ")
+    assert lines[-1].startswith("GeminiClustering - training 3 units ")
+
+
+def test_progress_bars_in_a_search(bars):
+    model = make_pipeline(StandardScaler(), GeminiClustering(n_init=1, random_state=0))
+    numbers = {"geminiclustering__n_clusters": [2, 3]}
+    halves = ShuffleSplit(2, test_size=0.5, random_state=0)
+    lines = bars(GridSearchCV(model, numbers, scoring=heldout_scorer, cv=halves))
+    trained = [line for line in lines if line.startswith("GeminiClustering - training ")]
+    units = [line.split(" - training ")[1].split()[0] for line in trained]
+    assert units == ["2", "2", "3", "3", "3"]  # the last is the best, on all samples
 
 
 # Warnings
