@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from gemclust.geometry import EXACT_TRANSPORT_SAMPLES
-from gemclust.messages import warn
+from gemclust.messages import did_you_mean, warn
 from gemclust.models import Model
 from gemclust.modules import ModuleModel
 from gemclust.objectives import Objective
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
 
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 FULL_BATCH_SAMPLES = 10_000
 
 TRANSPORT_SAMPLES = 500
@@ -121,9 +122,14 @@ def resolve_device(device: str) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.empty(0, device=device).device
+        number = torch.zeros((), device=device)
+        number.item()  # a device that holds no values raises
     except (AssertionError, RuntimeError) as error:
-        raise ValueError(f"device={device!r} cannot be used; try 'auto' or 'cpu'.") from error
+        # Less similar is "gpu" to "cpu".
+        hint = did_you_mean(device, DEVICES, cutoff=0.7)
+        message = f"device={device!r} cannot be used; try 'auto' or 'cpu'.{hint}"
+        raise ValueError(message) from error
+    return number.device
 
 
 def resolve_settings(

@@ -27,7 +27,7 @@ from gemclust.categorical import NO_PREDICTION
 from gemclust.distances import check_affinity
 from gemclust.distributed import current_processes
 from gemclust.fitting import Fit, Frame
-from gemclust.messages import warn
+from gemclust.messages import naming_columns, warn
 from gemclust.models import most_probable
 from gemclust.objectives import Objective
 from gemclust.problem import Problem
@@ -578,7 +578,11 @@ class GeminiClustering(
             check_is_fitted(self)
             if self._frame.input is None:
                 raise ValueError(NO_PREDICTION)
-        return validate_data(self, as_array(X), accept_sparse="csr", dtype="numeric", **settings)
+        X = as_array(X)
+        with naming_columns(X):
+            X = validate_data(self, X, accept_sparse="csr", dtype="numeric", **settings)
+            # Text and categories of some kinds of tables pass as they are.
+            return X if X.dtype.kind in "biuf" else X.astype(np.float64)
 
     def _labels(self, X: Any) -> NDArray[Any]:
         """The most probable cluster of each row."""

@@ -1,28 +1,36 @@
-"""Warnings that point at the user's line, and errors that guess what was meant."""
+"""Warnings that point at the user's line; errors that guess what was meant and name columns."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import joblib
+import numpy as np
+import scipy.sparse as sp
 import sklearn
+from numpy.typing import NDArray
+
+MOST_NAMED = 5
+"""Columns that a message names."""
 
 _INSIDE = tuple(
     str(Path(file).parent) + os.sep for file in (__file__, sklearn.__file__, joblib.__file__)
 )
 
 
-def did_you_mean(given: object, known: Iterable[str]) -> str:
-    """A sentence with the nearest of the known names, or nothing."""
+def did_you_mean(given: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """A sentence with the nearest of the known names, or nothing if none is so similar."""
     if not isinstance(given, str):
         return ""
     names = {name.lower(): name for name in known}
-    close = get_close_matches(given.lower(), names, n=1)
+    close = get_close_matches(given.lower(), names, n=1, cutoff=cutoff)
     return f" Did you mean {names[close[0]]!r}?" if close else ""
 
 
@@ -34,3 +42,62 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         frame = frame.f_back
         level += 1
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def naming_columns(X: Any) -> Iterator[None]:
+    """Errors about the values of X begin with the names of the columns that are at fault."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if faults := _faults(X):
+            error.args = (f"{faults}{error}",)
+        raise
+
+
+def _faults(X: Any) -> str:
+    """A sentence on each kind of value that a clusterer does not take, with its columns."""
+    found: dict[str, list[str]] = {}
+    for name, values in _columns(X):
+        if fault := _fault(values):
+            found.setdefault(fault, []).append(name)
+    sentences = [f"{fault} in {_some(names)}. " for fault, names in found.items()]
+    return "".join(sentences)
+
+
+def _columns(X: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+    """The name or the number of each column of what may be samples, and its values."""
+    if hasattr(X, "iloc"):
+        yield from ((repr(name), np.asarray(X.iloc[:, j])) for j, name in enumerate(X.columns))
+        return
+    if hasattr(X, "columns"):
+        yield from ((repr(name), np.asarray(X[name])) for name in X.columns)
+        return
+    try:
+        X = X.tocsc() if sp.issparse(X) else np.asarray(X)
+    except ValueError:  # rows of several lengths
+        return
+    if X.ndim == 2:
+        for j in range(X.shape[1]):
+            column = X[:, [j]].data if sp.issparse(X) else X[:, j]
+            yield str(j), column
+
+
+def _fault(values: NDArray[Any]) -> str:
+    if values.dtype.kind in "mM":
+        return "Dates, which are no numbers,"
+    try:
+        numbers = values.astype(np.float64) if values.dtype.kind in "OSTU" else values
+    except (TypeError, ValueError):
+        return "Values that are no numbers (encode them, as by OneHotEncoder, or leave them out)"
+    finite = np.isfinite(numbers)
+    if finite.all():
+        return ""
+    return "NaN" if np.isnan(numbers[~finite]).any() else "Infinity"
+
+
+def _some(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"column {names[0]}"
+    more = len(names) - MOST_NAMED
+    return f"columns {', '.join(names[:MOST_NAMED])}" + (f" and {more} more" if more > 0 else "")

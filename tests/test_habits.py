@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import sklearn
 import torch
 from sklearn.datasets import make_blobs
@@ -30,16 +31,29 @@ MISSPELT = [
     ({"solver": "Adam"}, "adam"),
     ({"activation": "logistics"}, "logistic"),
     ({"init": "kmeans++"}, "k-means++"),
-    ({"n_clusters": "Auto"}, "auto"),
+    *(({name: "Auto"}, "auto") for name in ("n_clusters", "n_units", "n_init", "learning_rate")),
+    ({"vat_radius": "Auto"}, "auto"),
     ({"batch_size": "atuo"}, "auto"),
+    ({"device": "CPU"}, "cpu"),
+    ({"device": "cuda:99"}, "cuda"),
     ({"objective": "mmd-ovo"}, "mmd_ovo"),
     ({"objective": "Wasserstein_ova"}, "wasserstein_ova"),
+    ({"objective": MMD("OVO")}, "ovo"),
     ({"objective": MMD(kernel="RBF")}, "rbf"),
     ({"objective": MMD(kernel="lapacian")}, "laplacian"),
     ({"objective": MMD(kernel="rbf", gamma="medain")}, "median"),
     ({"objective": Wasserstein(metric="manhatan")}, "manhattan"),
     ({"objective": Wasserstein(metric="geodesics")}, "geodesic"),
 ]
+
+
+STRINGS = {
+    name for name, value in GeminiClustering().get_params().items() if isinstance(value, str)
+}
+
+
+def test_each_parameter_with_names_is_among_the_misspelt():
+    assert {name for parameters, _ in MISSPELT for name in parameters} == STRINGS | {"batch_size"}
 
 
 @pytest.mark.parametrize(("parameters", "meant"), MISSPELT)
@@ -56,10 +70,76 @@ def test_what_is_like_no_name_gets_no_hint():
     assert did_you_mean(3, ["linear"]) == ""
 
 
+def test_device_that_holds_no_values_is_refused():
+    with pytest.raises(ValueError, match="device='meta' cannot be used; try 'auto' or 'cpu'"):
+        GeminiClustering(2, device="meta").fit(X)
+
+
+def table(kind, changes):
+    """Three columns of which some values are changed, as a DataFrame of this kind."""
+    columns = {"age": X[:, 0].tolist(), "town": X[:, 1].tolist(), "income": X[:, 0].tolist()}
+    for name, value in changes.items():
+        columns[name][3] = value
+        if isinstance(value, str):
+            columns[name] = list(map(str, columns[name]))
+    return pytest.importorskip(kind).DataFrame(columns)
+
+
+FAULTS = {
+    "nan": ({"income": np.nan}, "NaN in column 'income'. "),
+    "two": ({"age": np.nan, "income": np.nan}, "NaN in columns 'age', 'income'. "),
+    "infinity": ({"age": np.inf}, "Infinity in column 'age'. "),
+    "text": ({"town": "York"}, "Values that are no numbers"),
+    "both": ({"town": "York", "age": -np.inf}, "Infinity in column 'age'. Values that are no"),
+}
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_columns_at_fault_are_named(fault, kind):
+    changes, message = FAULTS[fault]
+    bad, good = table(kind, changes), table(kind, {})
+    model = GeminiClustering(2, n_init=1, random_state=0)
+    with pytest.raises((TypeError, ValueError)) as error:
+        model.fit(bad)
+    assert str(error.value).startswith(message)
+    assert "'town'" in str(error.value) or "town" not in changes
+    model.fit(good)
+    with pytest.raises((TypeError, ValueError)) as error:
+        model.predict(bad)
+    assert str(error.value).startswith(message)
+    with pytest.raises((TypeError, ValueError)) as error:
+        gemini_score(bad, model.labels_)
+    assert str(error.value).startswith(message)
+
+
+def test_columns_without_names_are_numbered():
+    bad = X.copy()
+    bad[5, 1] = np.nan
+    for given in (bad, bad.tolist(), torch.from_numpy(bad), sp.csr_array(bad)):
+        with pytest.raises(ValueError, match=r"^NaN in column 1\. Input X contains NaN"):
+            GeminiClustering(2).fit(given)
+    with pytest.raises(ValueError, match=r"^Values that are no numbers .* in columns 0, 1\. "):
+        GeminiClustering(2).fit([["a", "b"], ["c", "d"]])
+
+
+def test_of_many_columns_at_fault_some_are_named():
+    with pytest.raises(ValueError, match=r"^NaN in columns 0, 1, 2, 3, 4 and 35 more\. "):
+        GeminiClustering(2).fit(np.full((9, 40), np.nan))
+
+
+def test_dates_are_no_numbers():
+    bad = table("pandas", {})
+    bad["age"] = np.datetime64("2026-01-01")
+    with pytest.raises(TypeError, match=r"^Dates, which are no numbers, in column 'age'"):
+        GeminiClustering(2).fit(bad)
+
+
 def test_automatic_objective_is_that_of_the_estimator():
     model = GeminiClustering(3, n_init=1, random_state=0).fit(X)
-    assert gemini_score(X, model.predict_proba(X), "auto") == pytest.approx(model.objective_value_)
-    assert gemini_score(X, model.labels_, "auto") == gemini_score(X, model.labels_, "mmd_ovo")
+    assert gemini_score(X, model.predict_proba(X)) == pytest.approx(model.objective_value_)
+    assert gemini_score(X, model.labels_) == gemini_score(X, model.labels_, "auto")
+    assert gemini_score(X, model.labels_) == gemini_score(X, model.labels_, "mmd_ovo")
 
 
 # Silence and progress

@@ -12,6 +12,7 @@ from gemclust.distances import check_affinity
 from gemclust.distributed import ALONE
 from gemclust.evaluation import evaluate
 from gemclust.geometry import Affinity
+from gemclust.messages import naming_columns
 from gemclust.objectives import Objective, get_objective
 from gemclust.parameters import check_sample_weight
 from gemclust.samples import Samples, as_array, to_tensor, working_dtype
@@ -21,7 +22,7 @@ from gemclust.shards import Shard
 def gemini_score(
     X: ArrayLike,
     probabilities_or_labels: ArrayLike,
-    objective: str | Objective = "mmd_ova",
+    objective: str | Objective = "auto",
     *,
     affinity: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
@@ -40,8 +41,9 @@ def gemini_score(
     probabilities_or_labels : array-like of shape (n_samples, n_clusters) or (n_samples,)
         p(y|x), with rows that sum to 1, or a label for each sample; every label is a cluster,
         that of noise points, too.
-    objective : str or Objective, default="mmd_ova"
-        A name or an instance, as in `GeminiClustering`, whose own default, "auto", is "mmd_ovo".
+    objective : str or Objective, default="auto"
+        A name or an instance, as in `GeminiClustering`. "auto" is "mmd_ovo", by which the
+        estimator scores its clusters where it is given no other objective.
     affinity : array-like of shape (n_samples, n_samples), default=None
         Precomputed kernel (for MMD) or distances (for Wasserstein).
     sample_weight : array-like of shape (n_samples,), default=None
@@ -71,7 +73,8 @@ def gemini_score(
     """
     objective = get_objective(objective)
     X, probabilities_or_labels = as_array(X), as_array(probabilities_or_labels)
-    samples: Any = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    with naming_columns(X):
+        samples: Any = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
     weight = check_sample_weight(sample_weight, samples)
     matrix = check_affinity(affinity, samples, objective)
     proba = _as_probabilities(probabilities_or_labels, samples)

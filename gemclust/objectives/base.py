@@ -13,6 +13,8 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from gemclust.messages import did_you_mean
+
 PROBABILITY_FLOOR = 1e-12
 """log p and 1 / p see no probability below this one, in value and in gradient."""
 
@@ -215,4 +217,5 @@ class Objective(BaseEstimator):
         """Raise a ValueError that names the parameter that is wrong, if one is."""
         mode = getattr(self, "mode", "ova")
         if mode not in MODES:
-            raise ValueError(f"mode={mode!r} is unknown; use 'ova' or 'ovo'.")
+            hint = did_you_mean(mode, MODES)
+            raise ValueError(f"mode={mode!r} is unknown; use 'ova' or 'ovo'.{hint}")
