@@ -193,7 +193,8 @@ class GeminiClustering(
     _frame: Frame
     _parameters: NDArray[Any]
 
-    # In notebooks scikit-learn shows what parameters mean only where there is a page to link to.
+    # In notebooks scikit-learn shows what parameters mean only where there is a page to link to. It
+    # is the paper's, as the documentation has no address yet that pyproject.toml could name.
     _doc_link_module = "gemclust"
     _doc_link_template = "https://arxiv.org/abs/2210.06300"
 

@@ -36,6 +36,7 @@ from gemclust.metrics import (
     silhouette_scorer,
     stability_scorer,
 )
+from gemclust.metrics.scorers import DISAGREEMENT, found_again
 from gemclust.objectives import MMD
 
 X, Y = make_blobs(240, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
@@ -84,7 +85,8 @@ def quadrant(X):
 def test_agreement_and_resolution_make_the_score():
     a, b = quadrant(X[:100]), (X[:100, 0] > 4).astype(int)
     apart = 1 - np.square(np.bincount(a) / 100).sum()
-    expected = (adjusted_rand_score(a, b) - 0.9) * apart
+    least = 1 - DISAGREEMENT / 10  # of 100 samples
+    expected = (adjusted_rand_score(a, b) - least) * apart
     assert scored(quadrant, lambda X: X[:, 0] > 4) == pytest.approx(expected)
     assert scored(quadrant, lambda X: X[:, 0] > 4, stability_scorer) == pytest.approx(
         adjusted_rand_score(a, b)
@@ -111,6 +113,26 @@ def test_more_clusters_score_more_only_if_they_are_found_again():
 
     assert scored(quadrant, quadrant) > scored(halves, halves) > 0
     assert scored(lambda X: split(X, -1), lambda X: split(X, 1)) < scored(quadrant, quadrant)
+
+
+@pytest.mark.parametrize("n_samples", [60, 240, 960])
+def test_scores_lie_between_their_bounds(n_samples):
+    labels = np.arange(n_samples) % 30
+    most = DISAGREEMENT / np.sqrt(n_samples)
+    assert 0.9 * most < found_again(labels, labels) < most
+    chance = np.random.default_rng(0).permutation(labels)
+    assert -1 < found_again(labels, chance) < -0.5
+
+
+def test_of_more_samples_more_agreement_is_asked():
+    """Two models that disagree about the same share of the samples."""
+
+    def score(n_samples):
+        ours = np.arange(n_samples) < n_samples / 2
+        theirs = np.arange(n_samples) < n_samples * 0.52
+        return found_again(ours, theirs)
+
+    assert score(100) > 0 > score(10_000)
 
 
 def test_names_of_labels_do_not_matter():

@@ -19,9 +19,9 @@ from gemclust.metrics.gemini import gemini_score
 from gemclust.objectives import Objective, get_objective
 from gemclust.pipelines import seen_by_clusterer
 
-LEAST_AGREEMENT = 0.9
-"""Two models that agree less have found nothing that counts. Tibshirani and Walther ask 0.8 to 0.9
-of their prediction strength; on a few hundred samples with one mode, models agree up to 0.8."""
+DISAGREEMENT = 1.8
+"""Two models that cut a single cluster somewhere disagree by about so much over the root of the
+number of samples: by how far the place of a cut varies from sample to sample."""
 
 
 def heldout_scorer(estimator: Any, X: Any, y: Any = None) -> float:
@@ -30,32 +30,39 @@ def heldout_scorer(estimator: Any, X: Any, y: Any = None) -> float:
     A second model, with the same parameters, is fitted to the held-out samples. With a and b the
     labels of these samples by the two models, and :math:`\pi` the proportions of a,
 
-    .. math:: (ARI(a, b) - 0.9) (1 - \sum_k \pi_k^2)
+    .. math:: \left(ARI(a, b) - 1 + \frac{1.8}{\sqrt n}\right) \left(1 - \sum_k \pi_k^2\right)
 
-    The second factor, the probability that two samples lie in different clusters, rewards a finer
-    clustering; the first, the adjusted Rand index above what counts as agreement, takes the
-    reward back as soon as the finer clusters are not the same in both models. One cluster scores
-    0, so that it wins where nothing is found again. Neither an objective nor distances enter, so
-    that candidates may differ in all: number of clusters, objective, kernel, model, and steps of a
-    pipeline. What is found again need not be a gap: of many thousand samples, the halves of a
-    single mode may be.
+    for n held-out samples. The second factor, the probability that two samples lie in different
+    clusters, rewards a finer clustering; the first, the adjusted Rand index above what two models
+    agree by that cut a single cluster somewhere, takes the reward back as soon as the finer
+    clusters are not the same in both models. One cluster scores 0, so that it wins where nothing is
+    found again. Neither an objective nor distances enter, so that candidates may differ in all:
+    number of clusters, objective, kernel, model, and steps of a pipeline.
+
+    It rather says too few clusters than too many. For the number of clusters and nothing else, use
+    ``n_clusters="auto"``. What is found again need not be a gap: data that vary along one line more
+    than along all others are cut across that line, every time at about the same place.
 
     Parameters
     ----------
     estimator : clusterer or Pipeline
         Fitted to other samples. Any that has `predict`.
     X : array-like of shape (n_samples, n_features)
-        The held-out samples: best half of all. A search makes them so by
+        The held-out samples: best half of all, several times. A search makes them so by
         ``cv=ShuffleSplit(5, test_size=0.5, random_state=0)``; of many samples, some hundred for
         each model are enough: ``train_size=1000, test_size=1000``. The folds of an integer `cv` are
-        not shuffled: never use them on sorted samples.
+        not shuffled: never use them on sorted samples. A halving search needs ``min_resources`` of
+        some hundred: half of them are held out.
     y : None
         Ignored.
 
     Returns
     -------
     score : float
-        From -0.9 to 0.1; greater is better.
+        Greater is better. Above 0: clusters that are found again. 0: one cluster. Below 0, down to
+        about -1: clusters that are not found again. The largest value, of many clusters of equal
+        size on which both models agree, is 1.8 over the root of n, so that scores are compared only
+        between candidates on the same samples.
 
     References
     ----------
@@ -80,11 +87,17 @@ def heldout_scorer(estimator: Any, X: Any, y: Any = None) -> float:
     return found_again(*two_labelings(estimator, X))
 
 
-def found_again(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+def found_again(
+    ours: NDArray[Any],
+    theirs: NDArray[Any],
+    rate: float = DISAGREEMENT,
+    least: float | None = None,
+) -> float:
     """What `heldout_scorer` makes of the labels by the two models."""
+    least = 1 - rate / np.sqrt(len(ours)) if least is None else least
     shares = np.unique(ours, return_counts=True)[1] / len(ours)
     apart = 1 - np.square(shares).sum()
-    return float((adjusted_rand_score(ours, theirs) - LEAST_AGREEMENT) * apart)
+    return float((adjusted_rand_score(ours, theirs) - least) * apart)
 
 
 def stability_scorer(estimator: Any, X: Any, y: Any = None) -> float:
