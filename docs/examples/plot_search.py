@@ -54,9 +54,9 @@ pd.crosstab(penguins["species"], labels)
 # Its own score grows with the number of clusters. The silhouette wants clusters that lie far apart,
 # as the large Gentoo penguins do from the rest.
 #
-# Of ``heldout_scorer``, a score above 0 says that a clustering is found again. Two and three clusters
-# are, about equally surely, and more are not: look at the candidates next to the best, too. Where
-# the number is all that is asked for, no search is needed:
+# Of ``heldout_scorer``, a score above 0 says that a clustering is found again. Two and three
+# clusters are, about equally surely, and more are not: look at the candidates next to the best,
+# too. Where the number is all that is asked for, no search is needed:
 
 found = select_n_clusters(StandardScaler().fit_transform(X), random_state=0)
 print(f'n_clusters="auto" finds {found}')
