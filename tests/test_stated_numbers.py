@@ -5,48 +5,48 @@ from pathlib import Path
 
 import pytest
 
-from gemclust import GeminiClustering, evaluation, geometry, parameters, samples
+from gemclust import GeminiClustering, automatic, canonical, evaluation, geometry
 from gemclust.metrics import scorers
 
 GUIDE = Path(__file__).parents[1] / "docs" / "user_guide"
-FEWEST = 3 * parameters.UNIT_SAMPLES  # fewer samples have two units
+FEWEST = 3 * automatic.UNIT_SAMPLES  # fewer samples have two units
 
 STATED = [
     ("limits", "Fewer than {} samples are given two units", FEWEST),
-    ("limits", "There are at most {} units", parameters.MOST_UNITS),
+    ("limits", "There are at most {} units", automatic.MOST_UNITS),
     ("limits", "an exact kernel or distance matrix | {} GiB", geometry.MAX_MATRIX_BYTES / 2**30),
     ("number_of_clusters", "Fewer than {} samples have two units", FEWEST),
-    ("number_of_clusters", "There are at most {} units", parameters.MOST_UNITS),
-    ("number_of_clusters", "at most {}; up to", parameters.UNITS),
-    ("number_of_clusters", "up to {} where a third", parameters.MOST_UNITS),
+    ("number_of_clusters", "There are at most {} units", automatic.MOST_UNITS),
+    ("number_of_clusters", "at most {}; up to", automatic.UNITS),
+    ("number_of_clusters", "up to {} where a third", automatic.MOST_UNITS),
     ("geometry", "N x N up to {} samples", geometry.EXACT_KERNEL_SAMPLES),
     ("geometry", "`n_components` ({} by default)", geometry.AUTO_COMPONENTS),
-    ("training", "L-BFGS on up to {} samples at once", parameters.FULL_BATCH_SAMPLES),
-    ("training", "transport between more than {} samples", parameters.TRANSPORT_SAMPLES),
-    ("training", "Up to {} samples are sorted", samples.MERGE_SAMPLES),
-    ("scale", "Above {} samples no second copy", samples.MERGE_SAMPLES),
-    ("scale", "and above {} samples:", parameters.FULL_BATCH_SAMPLES),
-    ("scale", "Some of them ({} at random", samples.MERGE_SAMPLES),
-    ("scale", "All restarts are trained on {} of them", parameters.FIRST_SAMPLES),
+    ("training", "L-BFGS on up to {} samples at once", automatic.FULL_BATCH_SAMPLES),
+    ("training", "transport between more than {} samples", automatic.TRANSPORT_SAMPLES),
+    ("training", "Up to {} samples are sorted", canonical.MERGE_SAMPLES),
+    ("scale", "Above {} samples no second copy", canonical.MERGE_SAMPLES),
+    ("scale", "and above {} samples:", automatic.FULL_BATCH_SAMPLES),
+    ("scale", "Some of them ({} at random", canonical.MERGE_SAMPLES),
+    ("scale", "All restarts are trained on {} of them", automatic.FIRST_SAMPLES),
     ("scale", "above {} samples distances are computed for", geometry.EXACT_TRANSPORT_SAMPLES),
     ("scale", "random parts of {} samples", evaluation.TRANSPORT_PART),
-    ("scale", "- Up to {} samples in total", samples.MERGE_SAMPLES),
+    ("scale", "- Up to {} samples in total", canonical.MERGE_SAMPLES),
     ("searching", "a little below {} / √n", scorers.DISAGREEMENT),
 ]
 
 DESCRIBED = [
-    ("and at most {}, or up to", parameters.UNITS),
-    ("or up to {} where these", parameters.MOST_UNITS),
-    ('with the solver "lbfgs" {}, or', parameters.RESTARTS),
-    ("or {} for Wasserstein objectives; else 1", parameters.TRANSPORT_RESTARTS),
-    ("there are more than {} (Wasserstein:", parameters.FULL_BATCH_SAMPLES),
-    ("all restarts on {} of them", parameters.FIRST_SAMPLES),
-    ("all up to {} (Wasserstein:", parameters.FULL_BATCH_SAMPLES),
-    ("else {} times the square root", parameters.BATCH),
-    ("at least {} for each cluster", parameters.CLUSTER_BATCH),
-    ("each cluster (Wasserstein: {})", parameters.TRANSPORT_BATCH),
-    ("In batches of up to {} samples", parameters.RUNNING_BATCH),
-    ('"auto": {} times the median distance', parameters.VAT_RADIUS),
+    ("and at most {}, or up to", automatic.UNITS),
+    ("or up to {} where these", automatic.MOST_UNITS),
+    ('with the solver "lbfgs" {}, or', automatic.RESTARTS),
+    ("or {} for Wasserstein objectives; else 1", automatic.TRANSPORT_RESTARTS),
+    ("there are more than {} (Wasserstein:", automatic.FULL_BATCH_SAMPLES),
+    ("all restarts on {} of them", automatic.FIRST_SAMPLES),
+    ("all up to {} (Wasserstein:", automatic.FULL_BATCH_SAMPLES),
+    ("else {} times the square root", automatic.BATCH),
+    ("at least {} for each cluster", automatic.CLUSTER_BATCH),
+    ("each cluster (Wasserstein: {})", automatic.TRANSPORT_BATCH),
+    ("In batches of up to {} samples", automatic.RUNNING_BATCH),
+    ('"auto": {} times the median distance', automatic.VAT_RADIUS),
 ]
 
 
@@ -69,4 +69,4 @@ def test_number_in_the_description_of_a_parameter(template, number):
 
 def test_another_number_is_noticed():
     text = (GUIDE / "limits.md").read_text()
-    assert not says(text, "There are at most {} units", parameters.MOST_UNITS + 1)
+    assert not says(text, "There are at most {} units", automatic.MOST_UNITS + 1)
