@@ -49,6 +49,7 @@ get {seeds}: smaller differences say nothing.
 - deepest ({deepest}): scales and views over which a valley is averaged.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
   stands for "by all points, whatever its size".
+- level straight in 1 / dimension from 2 to 5, without its fall from 2 to 2.5.
 - level of n_points, scale or dimension fixed: the level without this dependence.
 
 Parts are for many clusters of few points each. {n_many} sets of 30 and 50 blobs, of which 2,000

@@ -50,6 +50,8 @@ UNITS |= {"samples 10": {"fitting.SAMPLES_PER_UNIT": 10}}
 UNITS |= {"landmarks 64": {"units.LANDMARKS": 64}}
 POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
 RULE = {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
+# Without the fall of the level between 2 and 2.5 dimensions.
+RULE |= {"level straight": {"valleys.LEVELS": (0.23, 0.38, 0.53, 0.60, 0.98)}}
 PARTS = {f"part {value}": {"valleys.PART": value} for value in (1, 1_000_000)}
 LEVELS = {
     f"level of {name} {value}": {"valleys.level": {name: value}}

@@ -31,13 +31,21 @@ PART = 3
 looked for and cut off for its valleys is not quite a sample of its own."""
 
 
+INVERSE_DIMENSIONS = (0, 1 / 5, 1 / 2.5, 1 / 2, 1)
+LEVELS = (0.23, 0.38, 0.42, 0.60, 0.98)
+"""How the level of valleys depends on the dimension of the data, one over which is given above."""
+
+
 def level(n_points: Any, scale: Any, dimension: Any) -> Any:
     r"""What the depth of a valley reaches inside one cluster, by simulation on unimodal data.
 
-    .. math:: 1.15 (0.2 + 0.65 / d) (\ln(n / k) + 0.5) \sqrt{\max(d, 5) / 5}
+    .. math:: c(d) (\ln(n / k) + 0.5) \sqrt{\max(d, 5) / 5}
+
+    where c(d) is 0.98 for d = 1, 0.60 for 2, 0.42 for 2.5, 0.38 for 5, falls to 0.23, and is linear
+    in 1 / d between these.
     """
-    spread = np.sqrt(np.maximum(dimension, 5) / 5)
-    return 1.15 * (0.2 + 0.65 / dimension) * (np.log(n_points / scale) + 0.5) * spread
+    factor = np.interp(1 / np.asarray(dimension), INVERSE_DIMENSIONS, LEVELS)
+    return factor * (np.log(n_points / scale) + 0.5) * np.sqrt(np.maximum(dimension, 5) / 5)
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,9 @@ def neighbours_by_sorting(points, n_neighbours):
 
 
 def test_level():
-    assert level(100, 5, 1) == pytest.approx(1.15 * 0.85 * (np.log(20) + 0.5))
-    assert level(100, 5, 20) == pytest.approx(1.15 * (0.2 + 0.65 / 20) * (np.log(20) + 0.5) * 2)
+    factors = {1: 0.98, 1.5: 0.98 / 3 + 0.60 * 2 / 3, 2: 0.60, 2.5: 0.42, 5: 0.38, 20: 2 * 0.2675}
+    for dimension, factor in factors.items():
+        assert level(100, 5, dimension) == pytest.approx(factor * (np.log(20) + 0.5))
     sizes = level(np.array([20, 100, 10_000]), 5, 2)
     assert np.all(np.diff(sizes) > 0)
     assert np.all(np.diff(level(10_000, SCALES, 2)) < 0)
