@@ -1,7 +1,8 @@
 """The data sets on which finding the number of clusters is developed and judged.
 
 ``NAMES`` holds the 84 sets of the suite, ``BLOBS_MANY`` sets with up to 100 clusters and
-``UNIMODAL`` sets in which every split is false; ``load`` reads or makes any of them.
+``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for choosing
+constants); ``load`` reads or makes any of them.
 """
 
 import hashlib
@@ -167,9 +168,12 @@ SPLITS = {
     for shape in ("gaussian", "uniform", "student", "exponential")
     for d in (1, 2, 3, 8, 30)
     for n in (50, 150, 500, 1500, 5000)
-    for copy in range(2)
+    for copy in range(4)
 }
-BLOBS_MANY, UNIMODAL = tuple(MANY), tuple(SPLITS)
+BLOBS_MANY = tuple(MANY)
+# The level of valleys was set by the first two draws of each; the others are for judging.
+UNIMODAL_TUNED = tuple(name for name in SPLITS if name[-1] in "01")
+UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
 MAKERS = GENERATED | MANY | SPLITS
 
 

@@ -26,10 +26,10 @@ COLUMNS = [*selection.COLUMNS, "depths"]
 CHOSEN, SEEDS = "chosen", 2
 TUNED = [name for name in suite.NAMES if suite.tuned(name)]
 # Of the unimodal samples, those on which every value is tried.
-FEWER = [name for name in suite.UNIMODAL if name.endswith(("_d2_n500_0", "_d8_n500_0"))]
+FEWER = [name for name in suite.UNIMODAL_TUNED if name.endswith(("_d2_n500_0", "_d8_n500_0"))]
 # Sets of many clusters, of which few points each are drawn: what the library does about parts.
 MANY = [name for name in suite.BLOBS_MANY if name[5:8] in ("k30", "k50") and name[-1] in "01"]
-SCALES_SEEN = [name for name in suite.UNIMODAL if name.endswith("_0")]
+SCALES_SEEN = [name for name in suite.UNIMODAL_TUNED if name.endswith("_0")]
 
 
 def level_with(**fixed):
@@ -116,7 +116,7 @@ def measure(cell):
     with constants(cell.method), recorded() as taken:
         row = selection.measure(cell._replace(method="gemclust"))
     found = {}
-    if cell.method == CHOSEN and cell.dataset in suite.UNIMODAL:
+    if cell.method == CHOSEN and cell.dataset in suite.UNIMODAL_TUNED:
         found = depths(*taken[-1])
     return row | {"depths": "|".join(f"{scale}:{depth:.4g}" for scale, depth in found.items())}
 
