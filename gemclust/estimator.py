@@ -64,12 +64,13 @@ class GeminiClustering(
         The largest number with ``n_clusters="auto"``; None: as many as there are units.
     n_units : int or "auto", default="auto"
         Outputs of the model. "auto": `n_clusters`; with ``n_clusters="auto"``, one for every
-        eight samples and at most 100, or up to 400 where these turn out to be few. More units
+        eight distinct samples and at most 100, or up to 400 where these turn out to be few. More units
         than clusters are joined, so that p(y|x) is the sum of those of a cluster's units, and
         clusters need not be convex.
     min_cluster_size : float, default=None
-        A smaller group of samples is no cluster with ``n_clusters="auto"``. None: 1 % of those
-        looked at (at most 100 for each unit), at least 4 and at most 20 of them.
+        With ``n_clusters="auto"``, a smaller group is no cluster: a number of samples, not a share.
+        None: 1 % of those looked at (at most 100 for each unit, of at least 20 units), at least 4
+        and at most 20 of them.
     sensitivity : float, default=1.0
         With ``n_clusters="auto"``, valleys more significant than 1 / sensitivity are real: larger
         splits more.
@@ -96,7 +97,8 @@ class GeminiClustering(
     n_init : int or "auto", default="auto"
         Number of restarts, trained side by side; the best by objective is kept, and those that
         fall behind are dropped early. "auto": with the solver "lbfgs" 10, or 3 for Wasserstein
-        objectives; else 1.
+        objectives; else 1. Where units are joined, "auto" is 1, and of several restarts the best
+        among those that find the most frequent number is kept.
     solver : {"auto", "lbfgs", "adam", "sgd"}, default="auto"
         "auto": "lbfgs" for the built-in models, unless the objective compares all samples and
         there are more than 10,000 (Wasserstein: 500) of them, or `batch_size` is an integer; else
@@ -110,7 +112,8 @@ class GeminiClustering(
         each cluster (Wasserstein: 200). In batches of up to 200 samples, MMD objectives are those
         of running means over the batches, the newest of which counts one half.
     max_iter : int, default=500
-        Largest number of iterations of "lbfgs", or of epochs.
+        Largest number of iterations of "lbfgs", or of epochs. Units that are joined are trained for
+        at most 10.
     tol : float, default=1e-4
         Relative improvement of the objective that counts as one.
     n_iter_no_change : int, default=10
@@ -302,7 +305,8 @@ class GeminiClustering(
         shard = Shard(samples, weight, matrix, processes)
         with Progress(self, self.verbose) as progress:
             fitted._fit(shard, objective, progress)
-        fitted._label(samples, shard)
+            with progress.stage("labelling"):
+                fitted._label(samples, shard)
         for stale in {name for name in vars(self) if name.endswith("_")} - set(vars(fitted)):
             delattr(self, stale)
         self.__dict__.update(fitted.__dict__)
@@ -317,7 +321,8 @@ class GeminiClustering(
         fit = Fit(self, shard, objective, progress, last)
         if not merging:
             fit.train(n_units, merging)
-            self._keep(fit, choose(fit.problem, fit.run))
+            with progress.stage("evaluating"):
+                self._keep(fit, choose(fit.problem, fit.run))
             return
         while n_units:
             fit.train(n_units, merging)
@@ -327,19 +332,19 @@ class GeminiClustering(
             n_units = automatic.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
         self._keep(fit, choice)
         self.selection_ = selection
-        self._join(selection.clusters(found), fit.scored())
+        with progress.stage("evaluating"):
+            self._join(selection.clusters(found), fit.scored())
 
     def _label(self, samples: Any, shard: Shard) -> None:
         """Set the labels of the training samples."""
         if self._frame.input is not None:
             self.labels_ = self._labels(samples)
             return
-        log_proba = self._of_chunks(
-            np.arange(len(shard.data))[:, None], lambda log_proba: log_proba
-        )
-        position = slice(None) if shard.data.position is None else shard.data.position
-        self.labels_ = log_proba.argmax(1)[position]
-        self.probabilities_ = np.exp(log_proba)[position]
+        position = shard.data.position
+        self._rows = np.arange(len(shard.data)) if position is None else position
+        log_proba = self._log_proba(self._rows[:, None])
+        self.labels_ = log_proba.argmax(1)
+        self.probabilities_ = np.exp(log_proba)
 
     def _join(self, clusters: list[list[int]], problem: Problem) -> None:
         """Make clusters of the units, and set the attributes that follow."""
@@ -483,8 +488,7 @@ class GeminiClustering(
             In the dtype of X.
         """
         samples = self._validated(X, reset=False)
-        log_proba = self._of_chunks(samples, lambda log_proba: log_proba)
-        return log_proba.astype(working_dtype(samples), copy=False)
+        return self._log_proba(samples).astype(working_dtype(samples), copy=False)
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """p(y|x) of each sample: the same as `predict_proba`, with named output columns.
@@ -508,7 +512,7 @@ class GeminiClustering(
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            New or old samples.
+            New or old samples; with ``model="categorical"`` all training samples, in their order.
         n_clusters : int, default=None
             How many clusters to leave; at most as many as there are units.
         sensitivity : float, default=None
@@ -521,7 +525,11 @@ class GeminiClustering(
         proba : ndarray of shape (n_samples, n_clusters)
             p(y|x).
         """
-        samples = self._validated(X, reset=False)
+        check_is_fitted(self)
+        samples = self._as_samples(X, reset=False)
+        by_number = self._frame.input is None
+        if by_number and samples.shape[0] != len(self.labels_):
+            raise ValueError(NO_PREDICTION)
         if not hasattr(self, "selection_"):
             raise ValueError(
                 "There is no tree to cut: fit with n_clusters='auto' or with n_units > n_clusters."
@@ -529,7 +537,7 @@ class GeminiClustering(
         clusters = self.selection_.clusters(
             checks.resolve_cut(self.selection_, n_clusters, sensitivity)
         )
-        log_proba = self._of_chunks(samples, lambda log_proba: log_proba, clusters)
+        log_proba = self._log_proba(self._rows[:, None] if by_number else samples, clusters)
         proba = np.exp(log_proba).astype(working_dtype(samples), copy=False)
         return log_proba.argmax(1), proba
 
@@ -574,11 +582,15 @@ class GeminiClustering(
         return self._frame.module(self._parameters, self._clusters)
 
     def _validated(self, X: Any, **settings: Any) -> Any:
-        """X as it is, if it is numeric: chunks of it are converted when they are used."""
+        """X to fit to, or, if it is not, of which to predict."""
         if not settings.get("reset", True):
             check_is_fitted(self)
             if self._frame.input is None:
                 raise ValueError(NO_PREDICTION)
+        return self._as_samples(X, **settings)
+
+    def _as_samples(self, X: Any, **settings: Any) -> Any:
+        """X as it is, if it is numeric: chunks of it are converted when they are used."""
         X = as_array(X)
         with naming_columns(X):
             X = validate_data(self, X, accept_sparse="csr", dtype="numeric", **settings)
@@ -588,6 +600,10 @@ class GeminiClustering(
     def _labels(self, X: Any) -> NDArray[Any]:
         """The most probable cluster of each row."""
         return self._of_chunks(X, most_probable)
+
+    def _log_proba(self, X: Any, clusters: list[list[int]] | None = None) -> NDArray[Any]:
+        """log p(y|x) of each row."""
+        return self._of_chunks(X, lambda log_proba: log_proba, clusters)
 
     def _of_chunks(
         self,
@@ -617,7 +633,11 @@ class GeminiClustering(
 
 
 def select_n_clusters(
-    X: ArrayLike, *, sample_weight: ArrayLike | None = None, **parameters: Any
+    X: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    affinity: ArrayLike | None = None,
+    **parameters: Any,
 ) -> int:
     """The number of clusters in X.
 
@@ -631,8 +651,11 @@ def select_n_clusters(
         The samples.
     sample_weight : array-like of shape (n_samples,), default=None
         A sample of weight 2 counts as two.
+    affinity : array-like of shape (n_samples, n_samples), default=None
+        Precomputed kernel (for MMD) or distances (for Wasserstein) between the samples.
     **parameters : dict
-        Further parameters of `GeminiClustering`, such as `sensitivity` and `random_state`.
+        Further parameters of `GeminiClustering`, such as `sensitivity` and `random_state`, but not
+        `n_clusters`.
 
     Returns
     -------
@@ -653,5 +676,10 @@ def select_n_clusters(
     >>> select_n_clusters(X, random_state=0)
     3
     """
-    model = GeminiClustering("auto", **parameters).fit(X, sample_weight=sample_weight)
-    return int(model.n_clusters_)
+    if "n_clusters" in parameters:
+        raise TypeError(
+            "select_n_clusters finds the number of clusters: n_clusters is no parameter of it. Use "
+            "max_clusters for a bound, or GeminiClustering for a number that is known."
+        )
+    model = GeminiClustering("auto", **parameters)
+    return int(model.fit(X, sample_weight=sample_weight, affinity=affinity).n_clusters_)

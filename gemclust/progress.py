@@ -5,23 +5,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks."""
 
-    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-        """The method itself, where scikit-learn has no callbacks."""
+    def _with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         return method
 
 
 __all__ = ["CallbackSupportMixin", "Progress", "with_callbacks"]
 
 logger = logging.getLogger("gemclust")
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def with_callbacks(method: Method) -> Method:
+    """A `fit` that runs callbacks, where scikit-learn has them, with the types of its own."""
+    return cast(Method, _with_callbacks(method))
 
 
 class Progress:

@@ -154,6 +154,10 @@ class Selection:
         self.leaves = leaves
         self.sizes = sizes
 
+    def __repr__(self) -> str:
+        at = ", ".join(f"{s:g}: {self.n_clusters(s)}" for s in (0.7, 1.0, 1.4))
+        return f"Selection({len(self.leaves)} units; clusters by sensitivity: {at})"
+
     @property
     def heights(self) -> NDArray[Any]:
         """Significance of the valleys in the tree, the highest first: above 1 they are real."""

@@ -130,3 +130,23 @@ def test_numbers_of_rows_as_integers_leave_the_affinity_as_it_is():
     assert adjusted_rand_score(Y, model.labels_) == 1
     expected = gemini_score(numbers, model.probabilities_, model.objective, affinity=kernel)
     assert model.objective_value_ == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("objective", ["mi", "tv_ovo", "chi2_ova"])
+@pytest.mark.parametrize("given", [{}, {"n_clusters": 3, "n_units": 20}], ids=str)
+def test_units_that_nothing_places_are_refused(objective, given):
+    with pytest.raises(ValueError, match="do not see where samples lie"):
+        GeminiClustering(model="categorical", objective=objective, **given).fit(X)
+    GeminiClustering(3, model="categorical", objective=objective, random_state=0).fit(X)
+
+
+def test_the_tree_is_cut_for_the_training_samples():
+    model = fitted("auto", max_clusters=2).fit(X)
+    labels, proba = model.cut(X, n_clusters=2)
+    np.testing.assert_array_equal(labels, model.labels_)
+    np.testing.assert_array_equal(proba, model.probabilities_)
+    labels, proba = model.cut(X, n_clusters=3)
+    assert proba.shape == (len(X), 3)
+    assert adjusted_rand_score(Y, labels) == 1
+    with pytest.raises(ValueError, match="labels_ and probabilities_"):
+        model.cut(X[:50], n_clusters=2)

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from gemclust import GeminiClustering
+from gemclust import GeminiClustering, select_n_clusters
 from gemclust.messages import did_you_mean
 from gemclust.metrics import gemini_score, heldout_scorer
 from gemclust.objectives import MMD, Wasserstein
@@ -159,10 +159,27 @@ def test_stages_of_the_selection_are_logged(caplog):
     assert all(record.name == "gemclust" for record in caplog.records)
     assert messages[:2] == ["seeding 11 units", "training 11 units"]
     assert messages[2].startswith("iteration 1: objective ")
-    assert messages[-2:] == [
+    assert messages[-4:] == [
         "joining 11 units",
         f"11 units form {model.n_clusters_} clusters",
+        "evaluating",
+        "labelling",
     ]
+
+
+def test_the_number_alone_takes_what_the_estimator_takes():
+    distances = np.abs(np.subtract.outer(X[:, 2], X[:, 2]))
+    given = {"objective": Wasserstein("ova"), "random_state": 0}
+    expected = GeminiClustering(**given).fit(X, affinity=distances).n_clusters_
+    assert select_n_clusters(X, affinity=distances, **given) == expected
+    with pytest.raises(TypeError, match="max_clusters for a bound"):
+        select_n_clusters(X, n_clusters=3)
+
+
+def test_the_evidence_says_what_it_holds():
+    text = repr(GeminiClustering(random_state=0).fit(X).selection_)
+    assert text.startswith("Selection(")
+    assert "clusters by sensitivity: 0.7: " in text
 
 
 @pytest.fixture
