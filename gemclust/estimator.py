@@ -64,9 +64,9 @@ class GeminiClustering(
         The largest number with ``n_clusters="auto"``; None: as many as there are units.
     n_units : int or "auto", default="auto"
         Outputs of the model. "auto": `n_clusters`; with ``n_clusters="auto"``, one for every
-        eight distinct samples and at most 100, or up to 400 where these turn out to be few. More units
-        than clusters are joined, so that p(y|x) is the sum of those of a cluster's units, and
-        clusters need not be convex.
+        eight distinct samples and at most 100, or up to 400 where these turn out to be few. More
+        units than clusters are joined, so that p(y|x) is the sum of those of a cluster's units,
+        and clusters need not be convex.
     min_cluster_size : float, default=None
         With ``n_clusters="auto"``, a smaller group is no cluster: a number of samples, not a share.
         None: 1 % of those looked at (at most 100 for each unit, of at least 20 units), at least 4

@@ -130,14 +130,15 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
         )
     objective = get_objective(estimator.objective)
     free = isinstance(estimator.model, str) and estimator.model == "categorical"
-    number = estimator.n_clusters if estimator.n_units == "auto" else estimator.n_units
-    if free and number != estimator.n_clusters or free and number == "auto":
-        if objective.affinity is None:
-            raise ValueError(
-                f"model='categorical' and {objective} both do not see where samples lie, so that "
-                "no units can be joined to clusters: take MMD or Wasserstein, or give n_clusters "
-                "alone."
-            )
+    joined = estimator.n_clusters == "auto" or estimator.n_units not in (
+        "auto",
+        estimator.n_clusters,
+    )
+    if free and joined and objective.affinity is None:
+        raise ValueError(
+            f"model='categorical' and {objective} both do not see where samples lie, so that no "
+            "units can be joined to clusters: take MMD or Wasserstein, or give n_clusters alone."
+        )
     if estimator.vat:
         _check_vat(estimator)
     if estimator.solver == "lbfgs" and getattr(objective, "n_pairs", None) is not None:

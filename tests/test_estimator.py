@@ -1325,7 +1325,7 @@ def test_verbose_logs(capfd, caplog):
 def test_verbose_reports_the_objective_of_the_estimator(caplog):
     caplog.set_level(logging.INFO, logger="gemclust")
     estimator = make(verbose=1).fit(1000 * X)
-    reached = float(caplog.records[-1].getMessage().split()[-1])
+    reached = float(caplog.records[-3].getMessage().split()[-1])
     assert reached == pytest.approx(estimator.objective_value_, rel=1e-4)
 
 

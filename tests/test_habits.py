@@ -168,7 +168,7 @@ def test_stages_of_the_selection_are_logged(caplog):
 
 
 def test_the_number_alone_takes_what_the_estimator_takes():
-    distances = np.abs(np.subtract.outer(X[:, 2], X[:, 2]))
+    distances = np.abs(np.subtract.outer(X[:, 1], X[:, 1]))
     given = {"objective": Wasserstein("ova"), "random_state": 0}
     expected = GeminiClustering(**given).fit(X, affinity=distances).n_clusters_
     assert select_n_clusters(X, affinity=distances, **given) == expected

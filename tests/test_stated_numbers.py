@@ -12,7 +12,7 @@ GUIDE = Path(__file__).parents[1] / "docs" / "user_guide"
 FEWEST = 3 * automatic.UNIT_SAMPLES  # fewer samples have two units
 
 STATED = [
-    ("limits", "Fewer than {} samples are given two units", FEWEST),
+    ("limits", "Fewer than {} distinct samples are given two units", FEWEST),
     ("limits", "There are at most {} units", automatic.MOST_UNITS),
     ("limits", "an exact kernel or distance matrix | {} GiB", geometry.MAX_MATRIX_BYTES / 2**30),
     ("number_of_clusters", "Fewer than {} samples have two units", FEWEST),
