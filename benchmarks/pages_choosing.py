@@ -34,7 +34,7 @@ sets; the best of the others, {peer}: {share:.0%} |
 | ellipses that overlap, few features | a Gaussian mixture | ARI {mixture} on real sets |
 | a cluster in the middle of others | `objective="mmd_ovo"`, not "mmd_ova" | least ARI {held} \
 against {lost} |
-| far outliers | any GEMINI but `chi2_ovo` | ARI {heavy_mmd} (MMD), \
+| far outliers | any GEMINI but `chi2_ovo` of those measured | ARI {heavy_mmd} (MMD), \
 {heavy_kl} (KL); K-means {heavy_kmeans} |
 | standardised features, classes that a plane divides | \
 `objective="mi", model="linear", alpha=0.01` | ARI {rim} on real sets |

@@ -18,8 +18,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from gemclust import GeminiClustering
 
 table = load_penguins().drop(columns=["species", "year"])
-print(table.isna().sum().to_dict())
 table.head(5)
+
+# %%
+# How many values are missing in each column:
+
+table.isna().sum().to_frame("missing")
 
 # %%
 # Numbers are standardised, categories become columns of 0 and 1. Left so, a category weighs as
