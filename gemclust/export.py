@@ -25,6 +25,13 @@ __all__ = ["ClusterLogits", "to_onnx"]
 OPSET = 17
 INPUT, LABEL, PROBABILITIES = "X", "label", "probabilities"
 
+OF_COLUMNS = (
+    "The steps before the clusterer cannot be converted with one matrix of numbers as their input: "
+    "{}. Where they take columns by name, or of several types: convert `pipeline[:-1]` by "
+    "skl2onnx.to_onnx, with an input for each column, and `pipeline[-1]` by this function, and "
+    "join them by onnx.compose.merge_models, as in the user guide, 'Models that last'."
+)
+
 
 def to_onnx(
     estimator: GeminiClustering | Pipeline, path: str | Path | None = None, *, dtype: Any = None
@@ -56,7 +63,7 @@ def to_onnx(
     ImportError
         If onnx is not installed, or skl2onnx where it is needed: ``pip install 'gemclust[onnx]'``.
     ValueError
-        If the model has no such form.
+        If the model has no such form, or the steps before it take no matrix of numbers.
 
     Examples
     --------
@@ -196,7 +203,12 @@ def _converted(steps: Pipeline, kind: int) -> Any:
     except Exception:  # each converter refuses in its own way
         single = True
     if single:
-        graph = _by_skl2onnx(steps, "FloatTensorType")
+        try:
+            graph = _by_skl2onnx(steps, "FloatTensorType")
+        except ImportError:
+            raise
+        except Exception as error:
+            raise ValueError(OF_COLUMNS.format(error)) from error
     inner = graph.graph.input[0]
     cast = {"to": inner.type.tensor_type.elem_type}
     graph.graph.node.insert(0, onnx.helper.make_node("Cast", [INPUT], [inner.name], **cast))

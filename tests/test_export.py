@@ -6,15 +6,21 @@ import sys
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 import scipy.sparse as sp
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.datasets import load_wine, make_moons
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from torch import nn
 
 from gemclust import GeminiClustering
@@ -124,6 +130,17 @@ def test_pipeline_of_two_steps_before():
     model = make_pipeline(columns, StandardScaler(), GeminiClustering(3, n_init=1, random_state=0))
     model.fit(WINE)
     agrees(to_onnx(model), model, WINE)
+
+
+@pytest.mark.parametrize("categories", [[], ["site"]], ids=["numbers", "categories"])
+def test_columns_by_name_are_refused_with_the_remedy(categories):
+    table = pd.DataFrame(WINE[:, :2], columns=["alcohol", "acid"]).assign(site=["x", "y"] * 89)
+    columns = make_column_transformer(
+        (StandardScaler(), ["alcohol", "acid"]), (OneHotEncoder(sparse_output=False), categories)
+    )
+    model = make_pipeline(columns, GeminiClustering(2, n_init=1, random_state=0)).fit(table)
+    with pytest.raises(ValueError, match=r"(?s)column name 'alcohol'.*merge_models"):
+        to_onnx(model)
 
 
 def test_best_of_a_search():

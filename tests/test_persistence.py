@@ -7,14 +7,19 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import safetensors.torch
 import scipy.sparse as sp
 import skops.io
 import torch
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_blobs
+from sklearn.decomposition import PCA
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import nn
 
 from gemclust import GeminiClustering
@@ -22,6 +27,7 @@ from gemclust.export import ClusterLogits
 from gemclust.objectives import MMD, Wasserstein
 
 FIXTURES = Path(__file__).parent / "fixtures"
+GUIDE = Path(__file__).parents[1] / "docs" / "user_guide" / "persistence.md"
 X = make_blobs(60, centers=[[0, 0, 0], [8, 0, 0], [0, 8, 0]], random_state=0)[0]
 
 BUILT_IN = {
@@ -117,6 +123,37 @@ def test_loaded_model_learns_on(way):
     model.partial_fit(X)
     loaded.partial_fit(X)
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+TABLE = pd.DataFrame(X, columns=["a", "b", "c"]).assign(d=["x", "y"] * 30)
+SCALED_AND_CODED = make_column_transformer(
+    (StandardScaler(), ["a", "b"]), (OneHotEncoder(), ["d"]), sparse_threshold=0
+)
+STEPS = [
+    (StandardScaler(), X),
+    (PCA(2), X),
+    (OneHotEncoder(), TABLE[["d"]]),
+    (SCALED_AND_CODED, TABLE),
+    (TfidfVectorizer(), [f"word{i % 5} other{i % 3}" for i in range(60)]),
+    (SimpleImputer(), X),
+]
+
+
+@pytest.mark.parametrize(("step", "given"), STEPS, ids=[type(step).__name__ for step, _ in STEPS])
+def test_what_a_step_asks_to_trust_is_what_the_guide_says(step, given):
+    model = make_pipeline(step, GeminiClustering(2, model="linear", n_init=1, random_state=0))
+    model.fit(given)
+    data = skops.io.dumps(model)
+    names = skops.io.get_untrusted_types(data=data)
+    lines = GUIDE.read_text().splitlines()
+    (line,) = [
+        line for line in lines if line.startswith("|") and f"`{type(step).__name__}`" in line
+    ]
+    stated = line.split("|")[2].strip().strip("`")
+    others = [name for name in names if not name.startswith("gemclust.")]
+    assert others == ([] if stated == "nothing" else [stated])
+    loaded = skops.io.loads(data, trusted=names)
+    np.testing.assert_array_equal(loaded.predict_proba(given), model.predict_proba(given))
 
 
 def test_unfitted_model():
