@@ -26,6 +26,9 @@ DEEPEST = 2
 SIMULATED = 50
 """Samples from which levels are known have at least so many points."""
 
+SCALE_PARTS = 8
+"""Scales have at most this part of the points: one over which is given."""
+
 PART = 3
 """Valleys in a part of the data are judged like those of so many times its points: one that was
 looked for and cut off for its valleys is not quite a sample of its own."""
@@ -123,7 +126,7 @@ class Valleys:
         n_groups = len(self.size)
         self.alive = np.ones(n_groups, dtype=bool)
         most = min(view.distances.shape[1] for view in views)
-        scales = SCALES[(max(8, self.n_points / 8) >= SCALES) & (most > SCALES)]
+        scales = SCALES[(max(8, self.n_points / SCALE_PARTS) >= SCALES) & (most > SCALES)]
         parts = [evidence_in(view, labels, n_groups, scales) for view in views]
         self.scale = np.tile(scales, len(views))[:, None]
         self.view = np.repeat(np.arange(len(views)), len(scales))

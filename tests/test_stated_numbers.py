@@ -3,12 +3,33 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from gemclust import GeminiClustering, automatic, canonical, evaluation, geometry
+from gemclust import (
+    GeminiClustering,
+    automatic,
+    canonical,
+    evaluation,
+    geometry,
+    gradients,
+    levels,
+    problem,
+    training,
+    units,
+    valleys,
+    views,
+)
 from gemclust.metrics import scorers
+from gemclust.objectives import SlicedWasserstein
 
-GUIDE = Path(__file__).parents[1] / "docs" / "user_guide"
+DOCS = Path(__file__).parents[1] / "docs"
+KEPT = np.log2(problem.KEPT_MATRICES)
+FALLING = [
+    number
+    for level, inverse in list(zip(valleys.LEVELS, valleys.INVERSE_DIMENSIONS, strict=True))[:0:-1]
+    for number in (level, 1 / inverse)
+]
 FEWEST = 3 * automatic.UNIT_SAMPLES  # fewer samples have two units
 
 STATED = [
@@ -31,7 +52,26 @@ STATED = [
     ("scale", "above {} samples distances are computed for", geometry.EXACT_TRANSPORT_SAMPLES),
     ("scale", "random parts of {} samples", evaluation.TRANSPORT_PART),
     ("scale", "- Up to {} samples in total", canonical.MERGE_SAMPLES),
-    ("searching", "a little below {} / √n", scorers.DISAGREEMENT),
+    ("scale", "dropped after {}, {}, {} and {} iterations", tuple(training.KEPT_AFTER)),
+    ("scale", "at most {} times as many samples", automatic.GROWTH),
+    ("scale", "after at most {} iterations in a row without", levels.PATIENCE[0]),
+    ("scale", "later after {}, whatever", levels.PATIENCE[1]),
+    ("scale", "between the two visits (up to 2^{} numbers", np.log2(gradients.KEPT_LOG_PROBA)),
+    ("scale", "along each direction (12 or 16 bytes for each, up to 2^{} numbers", KEPT),
+    ("scale", "one batch at a time (and kept up to 2^{} numbers)", KEPT),
+    ("scale", "kept up to 2^{} numbers and computed anew", np.log2(geometry.KEPT_FEATURES)),
+    ("scale", "mean over parts of {}.", SlicedWasserstein.value_samples),
+    ("number_of_clusters", "c is {} for d = {}, {} for {}, {} for {}, {} for {}", FALLING),
+    ("number_of_clusters", "falls to {}, and", valleys.LEVELS[0]),
+    ("number_of_clusters", "rank of the nearest neighbour across})^{1/{}}", 1 / valleys.GAP_POWER),
+    ("number_of_clusters", "mean of the {} largest", valleys.DEEPEST),
+    ("number_of_clusters", "... up to n / {} and views", valleys.SCALE_PARTS),
+    ("number_of_clusters", "k = {}, {}, {}, {}, ... up to", tuple(views.SCALES[:4])),
+    ("number_of_clusters", "where n is {} times its number", valleys.PART),
+    ("number_of_clusters", "one for every {} distinct samples", automatic.UNIT_SAMPLES),
+    ("number_of_clusters", "no more than {} iterations", units.UNIT_ITERATIONS),
+    ("searching", "is {} / √n times one minus", scorers.DISAGREEMENT),
+    ("../coming_from", '`n_init="auto"`: {}, trained side by side', automatic.RESTARTS),
 ]
 
 DESCRIBED = [
@@ -50,23 +90,40 @@ DESCRIBED = [
 ]
 
 
-def says(text, template, number):
-    """Whether the sentence stands there, with this number."""
-    words = re.escape(template).replace(r"\{\}", re.escape(f"{number:,g}"))
-    return re.search(words.replace(r"\ ", r"\s+"), text) is not None
+def filled(template, numbers):
+    """The sentence with this number, or these."""
+    for number in np.atleast_1d(numbers):
+        template = template.replace("{}", f"{number:,g}", 1)
+    return template
+
+
+def says(text, template, numbers):
+    """Whether the sentence stands there, with this number, or these."""
+    words = re.escape(filled(template, numbers))
+    return re.search(rf"(?<![\d.,]){words}".replace(r"\ ", r"\s+") + r"(?!\d)", text) is not None
 
 
 @pytest.mark.parametrize(("page", "template", "number"), STATED)
 def test_number_in_the_guide(page, template, number):
-    text = (GUIDE / f"{page}.md").read_text()
-    assert says(text, template, number), template.format(f"{number:,g}")
+    text = (DOCS / "user_guide" / f"{page}.md").read_text()
+    assert says(text, template, number), filled(template, number)
 
 
 @pytest.mark.parametrize(("template", "number"), DESCRIBED)
 def test_number_in_the_description_of_a_parameter(template, number):
-    assert says(GeminiClustering.__doc__, template, number), template.format(f"{number:,g}")
+    assert says(GeminiClustering.__doc__, template, number), filled(template, number)
 
 
 def test_another_number_is_noticed():
-    text = (GUIDE / "limits.md").read_text()
+    text = (DOCS / "user_guide" / "limits.md").read_text()
     assert not says(text, "There are at most {} units", automatic.MOST_UNITS + 1)
+
+
+def test_one_of_several_numbers_is_noticed():
+    assert says("after 4, 8, 12 tries", "after {}, {}, {} tries", (4, 8, 12))
+    assert not says("after 4, 8, 12 tries", "after {}, {}, {} tries", (4, 8, 16))
+
+
+def test_number_is_not_the_end_or_beginning_of_another():
+    assert not says("up to 2^240 numbers", "up to 2^{}", 24)
+    assert not says("on 12,500 of them", "{} of them", 500)
