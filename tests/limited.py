@@ -30,7 +30,7 @@ SQUARE = 30_000  # of which a matrix of all pairs, of one byte each, takes 858 M
 CASES = {
     "array": (lambda: features(LARGE), {}, 300),
     "tensor": (lambda: torch.from_numpy(features(LARGE)), {}, 300),
-    "csr": (lambda: sparse(LARGE), {}, 300),
+    "csr": (lambda: sparse(LARGE), {}, 340),
     "mmd": (lambda: features(SQUARE, 3), {}, 500),
     "rbf": (lambda: features(SQUARE, 3), {"objective": MMD("ovo", kernel="rbf")}, 500),
     "tv_ovo": (lambda: features(SQUARE, 3), {"objective": "tv_ovo"}, 500),
