@@ -1,6 +1,7 @@
 """Numbers that the documentation states are those of the code."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,14 @@ def test_number_in_the_guide(page, template, number):
 @pytest.mark.parametrize(("template", "number"), DESCRIBED)
 def test_number_in_the_description_of_a_parameter(template, number):
     assert says(GeminiClustering.__doc__, template, number), filled(template, number)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/getting_started.md"])
+def test_versions_of_python_are_those_of_the_package(page):
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]
+    marks = [mark.rpartition(":: ")[2] for mark in project["classifiers"]]
+    minors = [int(mark[2:]) for mark in marks if re.fullmatch(r"3\.\d+", mark)]
+    assert f"3.{min(minors)} to 3.{max(minors)}" in (DOCS.parent / page).read_text()
 
 
 def test_another_number_is_noticed():
