@@ -36,6 +36,21 @@ def loss_and_gradient(
 
     Samples that do not fit in one chunk, or lie in several processes, are visited twice: for
     the means of which the objective is a function, and for the gradient, which is exact.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of which this is a method.
+    parameters : tensor of shape (n_restarts, n_parameters)
+        Of the model.
+    which : tensor of int of shape (n_restarts,)
+        The numbers of these restarts.
+    rows : ndarray of int, optional
+        The samples of one step.
+    running : RunningMeans, optional
+        What goes on from batch to batch.
+    rng : RandomState, optional
+        Source of the directions of adversarial perturbations.
     """
     leaf = parameters.detach().requires_grad_()
     parts, mass = problem.parts(rows, len(parameters))

@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gemclust import gradients
 from gemclust.chunks import Rows, chunk_size, chunks, sum_chunks
 from gemclust.distributed import ALONE, Processes, split
 from gemclust.evaluation import gemini
 from gemclust.geometry import Geometry
-from gemclust.gradients import adversarial, loss_and_gradient
-from gemclust.means import RunningMeans
 from gemclust.models import Model, log_probabilities_of, most_probable
 from gemclust.objectives import Batch, Objective
 from gemclust.objectives.balanced import Balanced, entropy
@@ -97,30 +96,7 @@ class Problem:
             geometry = replace(geometry, features=inputs)
         return replace(self, inputs=inputs, weight=weight / mass, geometry=geometry, memory={})
 
-    def loss_and_gradient(
-        self,
-        parameters: Tensor,
-        which: Tensor,
-        rows: NDArray[Any] | None = None,
-        running: RunningMeans | None = None,
-        rng: np.random.RandomState | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Minus the penalised objective of each restart on the given samples or all, and gradient.
-
-        Parameters
-        ----------
-        parameters : tensor of shape (n_restarts, n_parameters)
-            Of the model.
-        which : tensor of int of shape (n_restarts,)
-            The numbers of these restarts.
-        rows : ndarray of int, optional
-            The samples of one step.
-        running : RunningMeans, optional
-            What goes on from batch to batch.
-        rng : RandomState, optional
-            Source of the directions of adversarial perturbations.
-        """
-        return loss_and_gradient(self, parameters, which, rows, running, rng)
+    loss_and_gradient = gradients.loss_and_gradient
 
     @property
     def by_means(self) -> bool:
@@ -168,7 +144,7 @@ class Problem:
                 total = (
                     total
                     + self.penalties.vat
-                    * adversarial(self, parameters, parts, mass, seed=0).detach()
+                    * gradients.adversarial(self, parameters, parts, mass, seed=0).detach()
                 )
         return (self.unit * total).cpu().numpy()
 

@@ -27,6 +27,9 @@ REPEATS = 2
 """Samples stand at most so often on average among these points, whatever their weights: points that
 coincide many times are peaks of their own."""
 
+MOST_REQUIRED = 20
+"""No more of these points than so many are asked of a cluster."""
+
 LEAST_POINTS = 6
 """Of fewer, nothing can be said about valleys between them."""
 
@@ -200,7 +203,7 @@ class TestPoints:
         self, inputs: Samples, views: Callable[[int], list[View]], smallest: float | None
     ) -> None:
         self.inputs = inputs
-        self.smallest = smallest or max(4, min(0.01 * len(inputs), 20))
+        self.smallest = smallest or max(4, min(0.01 * len(inputs), MOST_REQUIRED))
         n_neighbours = min(len(inputs) - 1, int(max(SCALES)) + 1)
         # Of fewer points nothing can be said.
         self.views = views(n_neighbours) if len(inputs) >= LEAST_POINTS else None

@@ -16,6 +16,7 @@ from gemclust import (
     gradients,
     levels,
     problem,
+    selection,
     training,
     units,
     valleys,
@@ -26,6 +27,7 @@ from gemclust.objectives import SlicedWasserstein
 
 DOCS = Path(__file__).parents[1] / "docs"
 KEPT = np.log2(problem.KEPT_MATRICES)
+LOOKED_AT = selection.POINTS_PER_UNIT * automatic.UNITS
 FALLING = [
     number
     for level, inverse in list(zip(valleys.LEVELS, valleys.INVERSE_DIMENSIONS, strict=True))[:0:-1]
@@ -70,12 +72,18 @@ STATED = [
     ("number_of_clusters", "k = {}, {}, {}, {}, ... up to", tuple(views.SCALES[:4])),
     ("number_of_clusters", "where n is {} times its number", valleys.PART),
     ("number_of_clusters", "one for every {} distinct samples", automatic.UNIT_SAMPLES),
+    ("limits", "of more than {} samples, that many are looked at", LOOKED_AT),
+    ("limits", "needs some {} among them", selection.MOST_REQUIRED),
+    ("limits", "hence {} of 200,000 samples", 200_000 * selection.MOST_REQUIRED / LOOKED_AT),
     ("number_of_clusters", "no more than {} iterations", units.UNIT_ITERATIONS),
     ("searching", "is {} / √n times one minus", scorers.DISAGREEMENT),
     ("../coming_from", '`n_init="auto"`: {}, trained side by side', automatic.RESTARTS),
 ]
 
 DESCRIBED = [
+    ("trained for at most {}.", units.UNIT_ITERATIONS),
+    ("and at most {} of them", selection.MOST_REQUIRED),
+    ("(at most {} for each unit", selection.POINTS_PER_UNIT),
     ("and at most {}, or up to", automatic.UNITS),
     ("or up to {} where these", automatic.MOST_UNITS),
     ('with the solver "lbfgs" {}, or', automatic.RESTARTS),
