@@ -387,6 +387,33 @@ class GeminiClustering(
                 ConvergenceWarning,
             )
 
+    def fit_predict(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        affinity: ArrayLike | None = None,
+    ) -> NDArray[Any]:
+        """Find clusters in X and tell the most probable one of each sample: `fit`, then `labels_`.
+
+        Parameters
+        ----------
+        X : {array-like, memmap, tensor, CSR matrix} of shape (n_samples, n_features)
+            The samples.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        affinity : array-like of shape (n_samples, n_samples), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of int of shape (n_samples,)
+        """
+        return self.fit(X, sample_weight=sample_weight, affinity=affinity).labels_
+
     def partial_fit(
         self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None
     ) -> GeminiClustering:

@@ -22,7 +22,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_wine, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
-from sklearn.metrics.pairwise import pairwise_kernels
+from sklearn.metrics.pairwise import pairwise_kernels, rbf_kernel
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -119,6 +119,19 @@ def test_one_clustering_whichever_way_it_is_asked_for(parameters):
     np.testing.assert_allclose(estimator.cluster_proportions_, proba.mean(0), rtol=1e-10)
     assert isinstance(estimator.module_, nn.Module)
     np.testing.assert_allclose(module_proba(estimator, OVERLAPPING), proba, atol=1e-9)
+
+
+def test_fit_predict_takes_what_fit_takes():
+    weight = np.linspace(0.1, 2, len(OVERLAPPING))
+    given = {"sample_weight": weight, "affinity": rbf_kernel(OVERLAPPING)}
+    labels = make(objective="mmd_ova").fit_predict(OVERLAPPING, **given)
+    np.testing.assert_array_equal(
+        labels, make(objective="mmd_ova").fit(OVERLAPPING, **given).labels_
+    )
+    for left_out in given:
+        others = {name: value for name, value in given.items() if name != left_out}
+        other = make(objective="mmd_ova").fit_predict(OVERLAPPING, **others)
+        assert (other != labels).any()
 
 
 def test_defaults_cluster_wine():

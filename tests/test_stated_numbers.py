@@ -131,6 +131,17 @@ def test_versions_of_python_are_those_of_the_package(page):
     assert f"3.{min(minors)} to 3.{max(minors)}" in (DOCS.parent / page).read_text()
 
 
+def test_rim_agrees_with_classes_as_well_as_anything_measured():
+    text = (DOCS / "quality.md").read_text()
+    on_real = re.search(r"## ARI on real data\n(.*?)\n## ", text, re.DOTALL)[1]
+    others = [float(line.split("|")[-2]) for line in on_real.splitlines()[3:]]
+    variants = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([\d.]+) \|", text, re.MULTILINE)
+    ari = {(objective, variant): float(mean) for objective, variant, mean in variants}
+    rim = ari["mi", "linear, alpha 0.01"]
+    assert rim > max(others)
+    assert rim >= max(ari.values()) - 0.005  # a difference smaller than the spread over seeds
+
+
 def test_another_number_is_noticed():
     text = (DOCS / "user_guide" / "limits.md").read_text()
     assert not says(text, "There are at most {} units", automatic.MOST_UNITS + 1)
