@@ -36,6 +36,7 @@ __all__ = ["COLUMNS", "cells", "measure", "verdicts"]
 
 SEEDS = 20
 PAPER, DEFAULT, BLENDED = "paper", "default", "paper, running means"
+AGAIN = "paper, other seeds"
 NETWORK = partial(tanh_network, hidden=(20, 20))
 TRAINING = as_published(epochs=100, learning_rate=1e-3, batch_size=100)
 BASELINES = ("kmeans", "mixture, full", "mixture, diagonal")
@@ -80,6 +81,13 @@ PUBLISHED = {
     for objective, line in _PUBLISHED.items()
     for (dataset, n_clusters), numbers in zip(CONDITIONS, line, strict=True)
 }
+OFF = [
+    ("gstm_df2", 4, "kl_ova"),
+    ("gstm_df2", 8, "tv_ovo"),
+    ("gstm_df2", 8, "mmd_ova"),
+    ("gstm_df1", 8, "tv_ovo"),
+]
+"""Cells whose 20 fits miss the published mean: run again with as many other seeds, twice."""
 ROUNDING = 0.0005  # of the published numbers
 AT_LEAST, SLACK = 36, 0.02  # cells in which our defaults are no worse, and by how much in the rest
 
@@ -112,6 +120,9 @@ def cells():
                 for dataset in DATASETS:
                     for objective in objectives:
                         yield harness.Cell(dataset, method_of(setting, n_clusters), objective, seed)
+    for dataset, n_clusters, objective in OFF:
+        for seed in range(SEEDS, 3 * SEEDS):
+            yield harness.Cell(dataset, method_of(AGAIN, n_clusters), objective, seed)
 
 
 @cache
@@ -179,7 +190,7 @@ def measure_published(cell, setting, n_clusters):
 
     X, y = data(cell.dataset)
     affinity = None
-    if cell.objective in MMDS and setting == PAPER:
+    if cell.objective in MMDS and setting != BLENDED:
         affinity = X @ X.T
     X = X.astype(np.float32)
     model = GeminiClustering(

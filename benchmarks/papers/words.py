@@ -51,6 +51,7 @@ Under the paper's settings, {len(judged) - len(off)} of the {len(judged)} cells 
 agree with the published mean up to two standard errors of the difference.{others}
 """
         )
+    words += again_words(found)
     if ours:
         gains = np.array([default.mean() - numbers[0] for _, numbers, default in ours])
         spreads = np.array([default.std(ddof=1) for *_, default in ours])
@@ -68,6 +69,27 @@ same.
 """
         )
     return words
+
+
+def again_words(found):
+    """Whether other seeds agree with the published means that the first ones miss."""
+    parts, agree = [], 0
+    for dataset, n_clusters, objective in gaussian_student.OFF:
+        numbers = gaussian_student.PUBLISHED[dataset, n_clusters, objective]
+        ari = found("ari", dataset, method_of(gaussian_student.AGAIN, n_clusters), objective)
+        if len(ari) < 2 * gaussian_student.SEEDS:
+            return []
+        agree += gaussian_student.within_two_errors(numbers, ari)
+        mean, spread = ari.mean(), ari.std(ddof=1)
+        parts.append(f"`{objective}` on {dataset}, K = {n_clusters}: {mean:.3f} ({spread:.3f})")
+    all_agree = agree == len(parts)
+    why = ": what was off is the luck of 20 seeds, theirs or ours" if all_agree else ""
+    return [
+        f"""\
+These {len(parts)} cells were run again after they had missed, with {2 * gaussian_student.SEEDS}
+other seeds: {"; ".join(parts)}. Of these, {agree} of {len(parts)} agree with the published mean{why}.
+"""
+    ]
 
 
 def eight_words(found):
