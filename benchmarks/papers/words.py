@@ -87,7 +87,8 @@ def again_words(found):
     return [
         f"""\
 These {len(parts)} cells were run again after they had missed, with {2 * gaussian_student.SEEDS}
-other seeds: {"; ".join(parts)}. Of these, {agree} of {len(parts)} agree with the published mean{why}.
+other seeds: {"; ".join(parts)}.
+Of these, {agree} of {len(parts)} agree with the published mean{why}.
 """
     ]
 
