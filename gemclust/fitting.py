@@ -286,10 +286,13 @@ class Fit:
         own_units = merging and automatic and isinstance(model, UnitModel)
         return Frame(scaling, seen, model, affinity, own_units)
 
-    def _training_problem(self, data: Canonical, processes: Processes = ALONE) -> Problem:
+    def _training_problem(
+        self, data: Canonical, merging: bool, processes: Processes = ALONE
+    ) -> Problem:
         scale = self.frame.scaling.scale
         penalties = automatic.resolve_penalties(self.estimator, scale, data.X.shape[1])
-        return self.frame.training_problem(data, self.device, penalties, processes=processes)
+        problem = self.frame.training_problem(data, self.device, penalties, processes=processes)
+        return replace(problem, objective=problem.objective.for_units()) if merging else problem
 
     def _levels(self, settings: Settings, merging: bool) -> list[Problem]:
         """The problem on ever more of the samples: the first for all restarts, the last on all.
@@ -303,8 +306,8 @@ class Fit:
         begins = self.last is None and self.frame.input is not None
         if merging and begins and not (alone and enough == len(shard.data)):
             rows = some_rows(len(shard.pilot), enough)
-            return [self._training_problem(shard.pilot.draw(rows))]
-        problem = self._training_problem(shard.data, shard.processes)
+            return [self._training_problem(shard.pilot.draw(rows), merging)]
+        problem = self._training_problem(shard.data, merging, shard.processes)
         if merging or not begins:
             return [problem]
         *sizes, _ = automatic.level_sizes(shard.n_total, self.objective)
@@ -315,6 +318,8 @@ class Fit:
             few = size <= len(shard.pilot)
             rows = some_rows(len(shard.pilot) if few else len(problem), size)
             levels.append(
-                self._training_problem(shard.pilot.draw(rows)) if few else problem.subset(rows)
+                self._training_problem(shard.pilot.draw(rows), merging)
+                if few
+                else problem.subset(rows)
             )
         return [*levels, problem]

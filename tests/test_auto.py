@@ -18,7 +18,7 @@ from torch import nn
 from gemclust import GeminiClustering, automatic, fitting
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
-from gemclust.objectives import MMD, OBJECTIVES, Wasserstein
+from gemclust.objectives import MMD, OBJECTIVES, SlicedWasserstein, Wasserstein
 
 CENTRES = [(0, 0), (9, 0), (0, 9)]
 X, TRUTH = make_blobs(150, centers=CENTRES, random_state=0)
@@ -188,6 +188,26 @@ def test_one_clustering_whichever_way_it_is_asked_for(given):
         logits = model.module_(torch.from_numpy(X))
     np.testing.assert_array_equal(logits.argmax(1), model.labels_)
     np.testing.assert_allclose(logits.softmax(1), proba, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("ova", "ovo"),
+    [
+        (Wasserstein("ova"), Wasserstein("ovo")),
+        (SlicedWasserstein("ova", n_projections=5), SlicedWasserstein("ovo", n_projections=5)),
+    ],
+    ids=["exact", "sliced"],
+)
+def test_units_of_transport_are_trained_one_vs_all(ova, ovo):
+    samples, asked = X[:100], str(ovo)
+    first, second = (make(objective=each).fit(samples) for each in (ova, ovo))
+    assert first.n_clusters_ == 3
+    assert first.objective_curve_ == second.objective_curve_
+    np.testing.assert_array_equal(first.labels_, second.labels_)
+    assert str(second.objective) == asked
+    score = gemini_score(samples, second.predict_proba(samples), ovo)
+    assert second.objective_value_ == pytest.approx(score, rel=1e-9)
+    assert second.objective_value_ != pytest.approx(first.objective_value_)
 
 
 def test_probability_of_a_cluster_is_the_sum_of_its_units(moons):

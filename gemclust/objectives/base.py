@@ -213,6 +213,10 @@ class Objective(BaseEstimator):
             means += self.means(batch, *means)
         return batch.unit**self.homogeneity * self.value(*means)
 
+    def for_units(self) -> Objective:
+        """By which units are trained that are to share the samples, and to be joined later."""
+        return self
+
     def check(self) -> None:
         """Raise a ValueError that names the parameter that is wrong, if one is."""
         mode = getattr(self, "mode", "ova")

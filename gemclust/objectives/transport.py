@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import combinations
 from typing import ClassVar
 
@@ -34,6 +35,12 @@ class Transport(Objective):
         if self.mode == "ova":
             return [(k, n_clusters) for k in range(n_clusters)], 1.0
         return list(combinations(range(n_clusters), 2)), 2.0
+
+    def for_units(self) -> Transport:
+        """One-vs-all: K transports instead of K (K - 1) / 2."""
+        objective = copy.copy(self)
+        objective.mode = "ova"
+        return objective
 
     def potentials(self, joint: Tensor, tasks: list[Task], batch: Batch) -> tuple[Tensor, Tensor]:
         """The best u and v of each task.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -115,6 +115,11 @@ class Wasserstein(Transport):
             return pairs, factor
         drawn = np.sort(batch.rng.choice(len(pairs), self.n_pairs, replace=False))
         return [pairs[i] for i in drawn], factor * len(pairs) / self.n_pairs
+
+    def for_units(self) -> Wasserstein:
+        objective = cast(Wasserstein, super().for_units())
+        objective.n_pairs = None
+        return objective
 
     def potentials(self, joint: Tensor, tasks: list[Task], batch: Batch) -> tuple[Tensor, Tensor]:
         assert batch.matrix is not None
