@@ -93,4 +93,3 @@ def evenly(weight: NDArray[Any], size: int) -> NDArray[Any]:
     """So many numbers of samples, in proportion to their weights, in order."""
     places = (np.arange(size) + 0.5) / size * weight.sum(dtype=np.float64)
     return np.searchsorted(np.cumsum(weight, dtype=np.float64), places)
-

@@ -29,7 +29,7 @@ class Shard:
     processes : Processes
         Those that hold a shard each.
     spread : bool
-        Whether rounded values are to be spread for units.
+        Whether samples that are equal are to be spread or merged for units.
 
     Attributes
     ----------
@@ -39,14 +39,12 @@ class Shard:
         The same if they are few, else some of all processes, drawn at random.
     spread : Canonical
         Those on which units are trained and between which valleys are looked for: the pilot, if
-        wished as it may have been before its values were rounded.
+        wished without equal samples where these are many.
     group : Processes
         All processes, whether or not they gathered their samples.
     n_given, n_total, n_distinct : int
         Number of samples of all processes, of those that count, and of distinct ones as far as it
         is known.
-    n_spread : int
-        Number of distinct samples, once they are spread.
     """
 
     def __init__(
@@ -80,9 +78,6 @@ class Shard:
                 few, mass = processes.concatenate(own.X), processes.concatenate(own.weight)
                 self.pilot = Canonical(few, mass, None, None, len(mass))
         self.spread = apart(self.pilot) if spread else self.pilot
-        self.n_spread = self.n_distinct
-        if self.spread is not self.pilot:
-            self.n_spread = max(self.n_total, len(self.spread))
 
 
 def some_rows(n_samples: int, size: int) -> NDArray[Any]:
