@@ -23,6 +23,7 @@ from gemclust.training import Settings
 
 if TYPE_CHECKING:
     from gemclust.estimator import GeminiClustering
+    from gemclust.shards import Shard
 
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
@@ -76,17 +77,29 @@ def resolve_penalties(estimator: GeminiClustering, scale: float, n_features: int
     return Penalties(alpha, entropy, vat, radius)
 
 
-def resolve_n_units(
-    estimator: GeminiClustering, n_given: int, n_samples: int, n_distinct: int
-) -> int:
+def resolve_spread(estimator: GeminiClustering) -> bool:
+    """Whether units are joined, of a model that may be given other values than those of X."""
+    joined = estimator.n_clusters == "auto" or estimator.n_units != "auto"
+    return joined and isinstance(estimator.model, str) and estimator.model != "categorical"
+
+
+def _spread_sizes(shard: Shard) -> tuple[int, int]:
+    """Number of samples that are there for units, and of distinct ones among them."""
+    if shard.spread is shard.pilot:
+        return shard.n_total, shard.n_distinct
+    return len(shard.spread), len(shard.spread)
+
+
+def resolve_n_units(estimator: GeminiClustering, shard: Shard) -> int:
     """Number of outputs of the model: at least one for each cluster, at most one for each row."""
-    n_clusters, n_units = estimator.n_clusters, estimator.n_units
+    n_clusters, n_units, n_distinct = estimator.n_clusters, estimator.n_units, shard.n_distinct
     if n_clusters == "auto":
+        n_samples, n_distinct = _spread_sizes(shard)
         wanted = max(2, min(UNITS, n_samples // UNIT_SAMPLES)) if n_units == "auto" else n_units
         return min(int(wanted), n_distinct)
-    if n_given < int(n_clusters):
+    if shard.n_given < int(n_clusters):
         raise ValueError(
-            f"n_samples={n_given} should be >= n_clusters={n_clusters}: each cluster needs a "
+            f"n_samples={shard.n_given} should be >= n_clusters={n_clusters}: each cluster needs a "
             "sample."
         )
     if n_distinct < int(n_clusters):
@@ -98,12 +111,11 @@ def resolve_n_units(
     return min(int(n_clusters if n_units == "auto" else n_units), n_distinct)
 
 
-def more_units(
-    estimator: GeminiClustering, n_units: int, found: int, n_samples: int, n_distinct: int
-) -> int:
+def more_units(estimator: GeminiClustering, n_units: int, found: int, shard: Shard) -> int:
     """Units to begin anew with where there were few for the clusters found, or 0."""
     if estimator.n_clusters != "auto" or estimator.n_units != "auto" or estimator.warm_start:
         return 0
+    n_samples, n_distinct = _spread_sizes(shard)
     most = min(MOST_UNITS, n_samples // UNIT_SAMPLES, n_distinct)
     few = n_units >= UNITS and 3 * found > n_units
     return 2 * n_units if few and 2 * n_units <= most else 0

@@ -48,6 +48,21 @@ class Canonical:
     def __len__(self) -> int:
         return len(self.weight)
 
+    @property
+    def n_standing(self) -> int:
+        """For how many samples these stand: weights that are whole numbers say how often each."""
+        total = self.weight.sum(dtype=np.float64)
+        if total < 2**53 and bool((self.weight == np.round(self.weight)).all()):
+            return int(total)
+        return len(self) if self.position is None else int((self.position >= 0).sum())
+
+    @property
+    def n_alike(self) -> int:
+        """How often all of them stand: what stands equally often may as well stand once."""
+        if self.n_standing != self.weight.sum(dtype=np.float64):
+            return 1
+        return int(np.gcd.reduce(self.weight.astype(np.int64)))
+
     def draw(self, numbers: NDArray[Any]) -> Canonical:
         """The samples of these numbers, copied, in working precision."""
         rows = numbers if self.rows is None else self.rows[numbers]

@@ -302,7 +302,7 @@ class GeminiClustering(
             automatic.resolve_device(self.device)
         goes_on = self.warm_start and hasattr(self, "_parameters")
         checks.check_same_everywhere(self, samples, processes, goes_on)
-        shard = Shard(samples, weight, matrix, processes)
+        shard = Shard(samples, weight, matrix, processes, automatic.resolve_spread(self))
         with Progress(self, self.verbose) as progress:
             fitted._fit(shard, objective, progress)
             with progress.stage("labelling"):
@@ -314,7 +314,7 @@ class GeminiClustering(
 
     def _fit(self, shard: Shard, objective: Objective, progress: Progress) -> None:
         """Everything after validation: units, and the clusters that they form."""
-        n_units = automatic.resolve_n_units(self, shard.n_given, shard.n_total, shard.n_distinct)
+        n_units = automatic.resolve_n_units(self, shard)
         merging = self.n_clusters == "auto" or n_units > int(self.n_clusters)
         warm = self.warm_start and hasattr(self, "_parameters")
         last = (self._frame, self._parameters) if warm else None
@@ -329,7 +329,7 @@ class GeminiClustering(
             choice, selection = fit.join(lambda tree: automatic.resolve_number(self, tree))
             found = automatic.resolve_number(self, selection.tree)
             progress.note("%d units form %d clusters", n_units, found)
-            n_units = automatic.more_units(self, n_units, found, shard.n_total, shard.n_distinct)
+            n_units = automatic.more_units(self, n_units, found, shard)
         self._keep(fit, choice)
         self.selection_ = selection
         with progress.stage("evaluating"):

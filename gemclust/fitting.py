@@ -32,7 +32,6 @@ from gemclust.selection import (
     MergeTree,
     Selection,
     TestPoints,
-    n_standing,
     points_to_test,
     select,
 )
@@ -241,23 +240,23 @@ class Fit:
 
     def test_points(self) -> TestPoints:
         """Samples between which valleys are looked for."""
-        pilot = self.shard.pilot
-        rows = points_to_test(pilot.weight, self.frame.model.n_units)
-        inputs = self.frame.seen(pilot, self.device, rows)
+        pilot, spread = self.shard.pilot, self.shard.spread
+        rows = points_to_test(spread.weight, self.frame.model.n_units)
+        inputs = self.frame.seen(spread, self.device, rows)
         smallest = self.estimator.min_cluster_size
-        share = len(rows) / n_standing(pilot.weight) * len(pilot) / self.shard.n_total
-        given = pilot.affinity
+        share = len(rows) / pilot.n_standing * len(pilot) / self.shard.n_total
+        given = spread.affinity
 
         def views(n_neighbours: int) -> list[View]:
             if given is None:
-                return views_of(pilot.X[rows], n_neighbours, np.random.RandomState(0))
+                return views_of(spread.X[rows], n_neighbours, np.random.RandomState(0))
             distances = as_distances(given[np.ix_(rows, rows)], self.objective)
             return [view_of_distances(distances, n_neighbours)]
 
         return TestPoints(inputs, views, None if smallest is None else share * smallest)
 
     def _frame(self, n_units: int, merging: bool) -> Frame:
-        pilot, estimator = self.shard.pilot, self.estimator
+        pilot, spread, estimator = self.shard.pilot, self.shard.spread, self.estimator
         last = None if self.last is None else self.last[0]
         scaling = Scaling(pilot.X, pilot.weight) if last is None else last.scaling
         seen: Scaling | LocalFeatures | None = scaling
@@ -268,7 +267,7 @@ class Fit:
                 # Its parameters are those of its features.
                 seen = last.model.features
             else:
-                seen = LocalFeatures(pilot.X, pilot.weight, scaling, n_units, 0)
+                seen = LocalFeatures(spread.X, spread.weight, scaling, n_units, 0)
             model = UnitModel(seen, n_units)
         elif name == "categorical":
             model, seen = Categorical(len(self.shard.data), n_units), None
@@ -300,13 +299,11 @@ class Fit:
         Units are to share the samples, for which some of them are enough.
         """
         shard = self.shard
-        n_units = self.frame.model.n_units
-        enough = min(len(shard.pilot), SAMPLES_PER_UNIT * n_units)
-        alone = not shard.processes.several
+        enough = min(len(shard.spread), SAMPLES_PER_UNIT * self.frame.model.n_units)
         begins = self.last is None and self.frame.input is not None
-        if merging and begins and not (alone and enough == len(shard.data)):
-            rows = some_rows(len(shard.pilot), enough)
-            return [self._training_problem(shard.pilot.draw(rows), merging)]
+        if merging and begins and not (shard.spread is shard.data and enough == len(shard.data)):
+            rows = some_rows(len(shard.spread), enough)
+            return [self._training_problem(shard.spread.draw(rows), merging)]
         problem = self._training_problem(shard.data, merging, shard.processes)
         if merging or not begins:
             return [problem]

@@ -15,6 +15,7 @@ from torch import Tensor
 from gemclust.evaluation import log_probabilities
 from gemclust.models import most_probable
 from gemclust.problem import Problem
+from gemclust.rounding import evenly
 from gemclust.samples import Samples
 from gemclust.training import Run
 from gemclust.valleys import Valleys, merge
@@ -22,10 +23,6 @@ from gemclust.views import SCALES, View
 
 POINTS_PER_UNIT = 100
 """Valleys are looked for between so many points for each unit."""
-
-REPEATS = 2
-"""Samples stand at most so often on average among these points, whatever their weights: points that
-coincide many times are peaks of their own."""
 
 MOST_REQUIRED = 20
 """No more of these points than so many are asked of a cluster."""
@@ -283,22 +280,10 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     return matrix
 
 
-def n_standing(weight: NDArray[Any]) -> int:
-    """For how many samples those of these weights stand, which may say how often each does."""
-    total = weight.sum(dtype=np.float64)
-    whole = total < 2**53 and bool((weight == np.round(weight)).all())
-    return int(total) if whole else len(weight)
-
-
 def points_to_test(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
     """Numbers of the samples to look for valleys between, in proportion to their weights.
 
-    Weights that are whole numbers say how often a sample stands.
+    Each is one point at most: points that coincide are peaks of their own. Of few samples, all that
+    have half the mean weight are among them.
     """
-    n_points = n_standing(weight)
-    if n_points > len(weight):
-        # What stands equally often may as well stand once.
-        n_points //= int(np.gcd.reduce(weight.astype(np.int64)))
-    n_points = min(POINTS_PER_UNIT * max(n_units, 20), n_points, REPEATS * len(weight))
-    places = (np.arange(n_points) + 0.5) / n_points * weight.sum(dtype=np.float64)
-    return np.searchsorted(np.cumsum(weight, dtype=np.float64), places)
+    return np.unique(evenly(weight, min(POINTS_PER_UNIT * max(n_units, 20), 2 * len(weight))))

@@ -10,6 +10,7 @@ from sklearn.utils.random import sample_without_replacement
 
 from gemclust.canonical import MERGE_SAMPLES, Canonical, canonical
 from gemclust.distributed import ALONE, Processes, split
+from gemclust.rounding import apart
 
 
 class Shard:
@@ -27,6 +28,8 @@ class Shard:
         Kernel or distances, in a single process.
     processes : Processes
         Those that hold a shard each.
+    spread : bool
+        Whether samples that are equal are to be spread or merged for units.
 
     Attributes
     ----------
@@ -34,6 +37,9 @@ class Shard:
         The samples that count.
     pilot : Canonical
         The same if they are few, else some of all processes, drawn at random.
+    spread : Canonical
+        Those on which units are trained and between which valleys are looked for: the pilot, if
+        wished without equal samples where these are many.
     group : Processes
         All processes, whether or not they gathered their samples.
     n_given, n_total, n_distinct : int
@@ -42,7 +48,12 @@ class Shard:
     """
 
     def __init__(
-        self, X: Any, weight: NDArray[Any], affinity: NDArray[Any] | None, processes: Processes
+        self,
+        X: Any,
+        weight: NDArray[Any],
+        affinity: NDArray[Any] | None,
+        processes: Processes,
+        spread: bool = False,
     ) -> None:
         self.group = processes
         self.n_given = sum(processes.gather(X.shape[0]))
@@ -66,6 +77,7 @@ class Shard:
             if processes.several:
                 few, mass = processes.concatenate(own.X), processes.concatenate(own.weight)
                 self.pilot = Canonical(few, mass, None, None, len(mass))
+        self.spread = apart(self.pilot) if spread else self.pilot
 
 
 def some_rows(n_samples: int, size: int) -> NDArray[Any]:

@@ -61,10 +61,7 @@ class LocalFeatures:
         rng = np.random.RandomState(random_state)
         seeds = kmeans_plus_plus(feature_space(space, mass), mass, n_units, rng)
         nearest = feature_space(space, mass).squared_distances(seeds).min(1)
-        apart = nearest > 1e-9 * nearest.max()
-        # Where most samples coincide with seeds, the others tell how far units lie apart.
-        kept = apart if 2 * apart.sum() <= len(apart) and apart.any() else slice(None)
-        typical = weighted_median(nearest[kept], mass[kept]) or 1.0
+        typical = weighted_median(nearest, mass) or 1.0
         kernel = Kernel(MMD(kernel="rbf", gamma=0.5 / (WIDTH**2 * typical)), space, mass)
         nystroem = Nystroem(kernel, space, LANDMARKS, random_state, mass)
         self.map = FeatureMap(nystroem, space, mass)

@@ -70,6 +70,27 @@ def with_outliers():
     return np.r_[X, far], np.r_[TRUTH, np.full(6, -1)]
 
 
+def rounded(n_samples, centres, step=1.0):
+    samples, truth = make_blobs(n_samples, centers=centres, random_state=0)
+    return step * np.round(samples), truth
+
+
+def answers(n_samples, n_items):
+    """On a scale from 1 to 5."""
+    draws = np.random.RandomState(6).normal(3, 1, (n_samples, n_items))
+    return np.clip(np.round(draws), 1, 5), np.zeros(n_samples)
+
+
+def counts(n_samples, n_features):
+    draws = np.random.RandomState(7).poisson(4, (n_samples, n_features))
+    return draws, np.zeros(n_samples)
+
+
+def drawn_again(n_samples, samples, truth):
+    rows = np.random.RandomState(8).randint(0, len(samples), n_samples)
+    return samples[rows], truth[rows]
+
+
 SHAPES = {
     "blobs": (X, TRUTH),
     "blobs on a line": make_blobs(120, centers=[[-6], [0], [6], [12]], random_state=0),
@@ -83,6 +104,14 @@ SHAPES = {
     "constant features": (np.c_[X, np.ones((150, 4))], TRUTH),
     "repeated": (np.repeat(X, 3, axis=0), np.repeat(TRUTH, 3)),
     "outliers": with_outliers(),
+    "rounded on a line": rounded(1600, [[20 * k] for k in range(8)]),
+    "rounded": rounded(600, [(0, 0), (8, 0), (0, 8)], step=1 / 3),
+    "answers": answers(600, 2),
+    "answers to five questions": answers(600, 5),
+    "counts": counts(600, 1),
+    "pairs of counts": counts(600, 2),
+    "drawn again": drawn_again(1000, *make_moons(250, noise=0.06, random_state=0)),
+    "a Gaussian drawn again": drawn_again(400, *one_gaussian(200, 5)),
     "a Gaussian": one_gaussian(300, 2),
     "a Gaussian on a line": one_gaussian(200, 1),
     "a Gaussian in eight dimensions": one_gaussian(300, 8),
@@ -243,14 +272,18 @@ def test_labels_depend_on_no_unit_and_no_origin(moons, factor):
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
-def test_repeated_places_depend_on_no_unit(factor):
-    places = np.repeat(factor * np.arange(4.0)[:, None], 30, axis=0)
-    assert make(n_units=4).fit(places).n_clusters_ == make(n_units=4).fit(1e3 * places).n_clusters_
+@pytest.mark.parametrize("shape", ["rounded", "drawn again"])
+def test_repeated_samples_depend_on_no_unit(shape, factor):
+    samples, truth = SHAPES[shape]
+    model = make().fit(factor * samples)
+    assert model.n_clusters_ == truth.max() + 1
+    assert adjusted_rand_score(truth, model.labels_) > 0.98
 
 
-@pytest.mark.parametrize("shape", ["blobs", "moons", "a Gaussian"])
+@pytest.mark.parametrize("shape", ["blobs", "moons", "a Gaussian", "rounded"])
 def test_weights_are_repetitions(shape):
     samples, _ = SHAPES[shape]
+    samples = samples[::3] if shape == "rounded" else samples
     weight = np.random.RandomState(1).randint(0, 4, len(samples))
     rows = np.repeat(np.arange(len(samples)), weight)
     weighted = make().fit(samples, sample_weight=weight)
@@ -467,13 +500,31 @@ def two_layers(n_features, n_clusters):
 
 
 def test_restarts_vote():
-    model = make(n_init=5).fit(X)
-    assert sum(model.selection_.counts.values()) == 5
-    most = max(model.selection_.counts.values())
-    assert model.selection_.counts[model.n_clusters_] == most
+    samples, _ = make_blobs(200, centers=CENTRES, cluster_std=3, random_state=1)
+    model = make(n_init=5).fit(samples)
+    counts = model.selection_.counts
+    assert sum(counts.values()) == 5
+    assert len(counts) > 1
+    assert counts[model.n_clusters_] == max(counts.values())
 
 
 # Many samples
+
+
+def test_rounded_values_of_many_samples():
+    samples, truth = rounded(24_000, [[20 * k] for k in range(8)])
+    model = make().fit(samples)
+    assert model.n_clusters_ == 8
+    assert adjusted_rand_score(truth, model.labels_) > 0.98
+    assert model.objective_value_ == pytest.approx(model.score(samples), rel=1e-9)
+
+
+@pytest.mark.parametrize("n_places", [3, 30, 150])
+def test_many_samples_at_few_places(n_places):
+    """Where so many stand, they say no more than a few that are weighted."""
+    places = np.random.RandomState(9).normal(size=(n_places, 2))
+    model = make().fit(drawn_again(25_000, places, np.zeros(n_places))[0])
+    assert model.n_clusters_ == 1
 
 
 @pytest.mark.parametrize("objective", ["auto", "mmd_ovo", "kl_ova"])

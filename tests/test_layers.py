@@ -15,8 +15,8 @@ ROOT = Path(gemclust.__file__).parent
 LAYERS = [
     {"datasets", "messages", "threads", "distributed", "samples"},
     {"objectives", "models", "modules", "canonical", "categorical", "pipelines"},
-    {"chunks", "kernels", "means", "views", "shards", "imitation"},
-    {"distances", "features", "valleys"},
+    {"chunks", "kernels", "means", "views", "rounding", "imitation"},
+    {"distances", "features", "valleys", "shards"},
     {"geometry"},
     {"evaluation", "lbfgs", "penalties"},
     {"gradients"},

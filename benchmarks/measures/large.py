@@ -86,7 +86,7 @@ def units_alone(model, X):
     """A fit of the estimator in which each unit is a cluster: it looks for no valleys."""
     shard = Shard(X, np.broadcast_to(np.float32(1), len(X)), None, ALONE)
     fit = Fit(model, shard, get_objective("mmd_ovo"), Progress(model, model.max_iter, 0))
-    n_units = resolve_n_units(model, shard.n_given, shard.n_total, shard.n_distinct)
+    n_units = resolve_n_units(model, shard)
     fit.train(n_units, merging=True)
     choice = choose(fit.scored(), fit.run)
     units = [[unit] for unit in choice.units]
