@@ -25,20 +25,20 @@ In the level c(d) (ln(n / k) + 0.5) sqrt(max(d, 5) / 5), d is the dimension of t
 valley as distances to neighbours show it: about 1.7 in a plane, about 4 in the five principal
 components in which data of more features is seen, too. Other samples with one mode say how large
 c(d) has to be for no valley of theirs to count as real: {n_samples} of them (Gaussian, uniform,
-Student-t, exponential; {dimensions} features; N = {sizes}; {draws} draws of each).
-Of each sample, the deepest valley in data of about this dimension counts; the last column is the
-share of samples in which one is judged real.
+Student-t, exponential; {dimensions} features; N = {sizes};
+{draws} draws of each). Of each sample, the deepest valley in data of about this
+dimension counts; the last column is the share of samples in which one is judged real.
 
 {quantiles}
 The level was not read off this table: it was chosen on the tuned half of the suite and on
 `UNIMODAL_TUNED`. What the table says about it:
 
-- Near d = 1 and from 2 to 2.5 it is about as low as it may be; one feature is where most false
-  splits are.
+- At d = 1 it is below the 99 % quantile, and there most false splits are. A higher level would
+  close true valleys between clusters along curves ("level 1.1 at 1" below).
 - Between 1.2 and 2 it is far above what is found here. Samples like these would allow 0.5 there,
   but clusters in a plane are less regular: with 0.5, more true clusters of the tuned sets fall
   apart than are found ("level as simulated" below).
-- Beyond 5 it is above what is found here, by less.
+- From 2 on it is a little above the 99 % quantile.
 
 Whether the level has the right form in N: the 95 % quantile, over the samples, of the deepest
 valley relative to the level. Within a column, numbers should be much the same.
@@ -85,7 +85,8 @@ get {seeds}: smaller differences say nothing.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
   stands for "by all points, whatever its size".
 - level straight in 1 / dimension from 2 to 5, without its fall from 2 to 2.5.
-- level in closed form: (0.87 / d + 0.11 sqrt(d)) (ln(n / k) + 0.5), two numbers instead of a table.
+- level 1.1 at 1: c(1) is higher.
+- level in closed form: (0.87 / d + 0.11 sqrt(d)) (ln(n / k) + 0.5), two numbers and no table.
 - level as simulated: c(d) = 0.5 between 1.2 and 2 dimensions, near the highest valleys found there.
 - level of n_points, scale or dimension fixed: the level without this dependence.
 
@@ -177,7 +178,7 @@ def form(samples):
             ]
             line.append(f"{np.quantile(deepest, 0.95):.2f}" if deepest else NOT_RUN)
         body.append(line)
-    return table(["", *(f"{d} features" for d in unimodal.DIMENSIONS)], body)
+    return table(["", *(f"{d} feature{'s' * (d > 1)}" for d in unimodal.DIMENSIONS)], body)
 
 
 def simulation():
@@ -186,7 +187,7 @@ def simulation():
         return NOT_RUN
     split = {d: [yes for name, yes, _ in samples if f"_d{d}_" in name] for d in unimodal.DIMENSIONS}
     return SIMULATION.format(
-        n_samples=len(samples),
+        n_samples=f"{len(samples):,}",
         dimensions=", ".join(map(str, unimodal.DIMENSIONS)),
         sizes=", ".join(map(str, unimodal.DRAWS)),
         draws=", ".join(map(str, unimodal.DRAWS.values())),

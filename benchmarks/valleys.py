@@ -58,6 +58,7 @@ POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
 RULE = {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 # Without the fall of the level between 2 and 2.5 dimensions.
 RULE |= {"level straight": {"valleys.LEVELS": (0.23, 0.38, 0.53, 0.60, 0.98)}}
+RULE |= {"level 1.1 at 1": {"valleys.LEVELS": (0.23, 0.38, 0.42, 0.60, 1.1)}}
 RULE |= {"level in closed form": {"valleys.level": closed_form}}
 # What is hardly ever passed between 1.2 and 2 dimensions in samples with one mode.
 RULE |= {
