@@ -9,13 +9,14 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import suite
+import unimodal
 import units
 from harness import read
 from matplotlib.figure import Figure
 from pages import table
-from selection import ALL, FEW, FURTHER, REAL, TIME_LIMIT, Results, groups
+from selection import ALL, FEW, FURTHER, REAL, SPLITTING, TIME_LIMIT, Results, groups, n_samples
 from selection_methods import METHODS
-from units import DEFAULT, SENSITIVITIES
+from units import DEFAULT, SENSITIVITIES, WHOLE
 
 from gemclust.seeding import UNIT_IMITATION
 from gemclust.units import UNIT_ITERATIONS
@@ -52,6 +53,7 @@ HALVES = {
     "tuned": [name for name in suite.NAMES if suite.tuned(name)],
     "held out": [name for name in suite.NAMES if not suite.tuned(name)],
 }
+REAL_SETS = [name for name in suite.NAMES if suite.kind(name) in REAL]
 # Okabe and Ito's colours, and shapes beside them: no message hangs on colour alone.
 LOOKS = {
     "tuned": {"color": "#0072B2", "marker": "o", "markerfacecolor": "white"},
@@ -94,14 +96,18 @@ error in the number relative to the true one.
 ## False splits
 
 Share of {n_unimodal} fresh unimodal samples that are split (Gaussian, uniform, Student-t,
-exponential; d = 1, 2, 3, 8, 30; N = 50 to 5,000).
+exponential; d = 1, 2, 3, 8, 30; N = 50 to 5,000). K-means + silhouette is not among the methods:
+it begins at two clusters, so that it splits every sample. Of the {n_simulated} samples of another
+[simulation](valleys.md), with more draws of few points and five features among them, ours splits
+{simulated}.
 
 {splits}
 ## Other sensitivities
 
-One fit of each set (seed 0, at most 2,000 points), cut at the level of each sensitivity: the
-share of sets with the exact number, and of unimodal samples that are split. A larger sensitivity
-finds more of the true valleys, and more that are none; nothing is fitted anew.
+One fit of each set (seed 0), cut at the level of each sensitivity: the share of sets with the
+exact number, on at most 2,000 points of all sets and on all points of the real and standard ones,
+and the share of unimodal samples that are split. A larger sensitivity finds more of the true
+valleys, and more that are none; nothing is fitted anew.
 
 {frontier}
 ![Share exact against false splits](images/selection_frontier.svg)
@@ -193,7 +199,7 @@ def splits_table(results):
     columns |= {shape: holding(f"/{shape}_") for shape in shapes}
     body = [
         [NAMES[m], *(share(false_splits(results, m, names)) for names in columns.values())]
-        for m in FURTHER
+        for m in SPLITTING
         if not m.endswith("oracle")
     ]
     return table(["", *columns], body)
@@ -211,21 +217,32 @@ def shares_exact(rows, names):
 
 
 def frontier(rows):
-    """Name -> share at each sensitivity of the default, or None."""
-    default = {row["dataset"]: row for row in rows if (row["method"], row["objective"]) == DEFAULT}
-    default = {name: row for name, row in default.items() if row["note"] != units.STOPPED}
-    kept = shares_exact(default, suite.UNIMODAL)
-    exact = {f"exact, {len(suite.NAMES)} sets": suite.NAMES} | {
-        f"exact, {half}": names for half, names in HALVES.items()
+    """(points, sets) -> share exact at each sensitivity of the default, or None; false splits."""
+    done = [row for row in rows if row["note"] != units.STOPPED]
+    few, whole = (
+        {row["dataset"]: row for row in done if (row["method"], row["objective"]) == model}
+        for model in (DEFAULT, WHOLE)
+    )
+    # What has no more points is not fitted twice.
+    whole = few | whole if all(n in whole for n in REAL_SETS if n_samples(n) > int(FEW)) else {}
+    curves = {}
+    for most, found, sets in ((FEW, few, suite.NAMES), (ALL, whole, REAL_SETS)):
+        curves[most, "all"] = shares_exact(found, sets)
+        for half, names in HALVES.items():
+            curves[most, half] = shares_exact(found, [name for name in names if name in sets])
+    kept = shares_exact(few, suite.UNIMODAL)
+    return curves, None if kept is None else 1 - kept
+
+
+def frontier_table(curves, splits):
+    sets = {FEW: f"{len(suite.NAMES)} sets", ALL: f"{len(REAL_SETS)} real sets, all points"}
+    lines = {
+        f"exact, {sets[most]}" + (f", {part}" if part in HALVES else ""): curve
+        for (most, part), curve in curves.items()
     }
-    curves = {title: shares_exact(default, names) for title, names in exact.items()}
-    return curves | {"false splits": None if kept is None else 1 - kept}
-
-
-def frontier_table(curves):
     body = [
         [title, *([NOT_RUN] * len(SENSITIVITIES) if curve is None else map(share, curve))]
-        for title, curve in curves.items()
+        for title, curve in (lines | {"false splits": splits}).items()
     ]
     return table(["sensitivity", *map(str, SENSITIVITIES)], body)
 
@@ -328,35 +345,49 @@ def targets_table(results, real):
     return table(["", "measured", "target", "holds"], body)
 
 
-def draw_frontier(curves, results, path):
+def draw_frontier(curves, splits, results, path):
     """Share exact against false splits: our curve over sensitivities, a mark for each peer."""
-    exact, *_, splits = curves.values()
     settings = {"svg.fonttype": "none", "svg.hashsalt": "gemclust", "font.size": 9}
     with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axis = figure.subplots()
-        if exact is None or splits is None:
-            axis.text(0.5, 0.5, NOT_RUN, ha="center", transform=axis.transAxes)
-        else:
-            axis.plot(splits, exact, "o-", color="#0072B2", markersize=4, label="sensitivity")
-            for sensitivity, x, y in zip(SENSITIVITIES, splits, exact, strict=True):
-                if sensitivity in (SENSITIVITIES[0], 1.0, SENSITIVITIES[-1]):
-                    note = {"xytext": (6, -3), "textcoords": "offset points"}
-                    axis.annotate(f"ours at {sensitivity:g}", (x, y), **note)
-        for method in FURTHER:
-            mean = results.mean(method, suite.NAMES)
-            x = false_splits(results, method, suite.UNIMODAL)
-            if method in JUDGED and method != "gemclust" and mean and x is not None:
-                axis.plot(x, mean[0], "D", color="#D55E00", markersize=4)
-                note = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 8}
-                axis.annotate(NAMES[method], (x, mean[0]), **note)
-        axis.set(xlabel="share of unimodal samples that are split", xlim=(-0.02, 1), ylim=(0, 1))
-        axis.set_ylabel(f"share exact, {len(suite.NAMES)} sets, at most 2,000 points")
-        axis.grid(color="#EEEEEE")
-        axis.set_axisbelow(True)
-        axis.spines[["top", "right"]].set_visible(False)
+        figure = Figure(figsize=(9, 4), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        titles = {
+            FEW: f"{len(suite.NAMES)} sets, at most 2,000 points",
+            ALL: f"{len(REAL_SETS)} real and standard sets, all points",
+        }
+        for axis, (most, title) in zip(axes, titles.items(), strict=True):
+            axis.set_title(title, fontsize=9)
+            draw_ours(axis, splits, curves[most, "all"])
+            draw_peers(axis, results, suite.NAMES if most == FEW else REAL_SETS, most)
+            axis.set(xlim=(-0.02, 1), ylim=(0, 1))
+            axis.grid(color="#EEEEEE")
+            axis.set_axisbelow(True)
+            axis.spines[["top", "right"]].set_visible(False)
+        figure.supxlabel("share of unimodal samples that are split", fontsize=9)
+        axes[0].set_ylabel("share of sets with the exact number")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None})
+
+
+def draw_ours(axis, splits, exact):
+    if exact is None or splits is None:
+        axis.text(0.5, 0.5, NOT_RUN, ha="center", transform=axis.transAxes)
+        return
+    axis.plot(splits, exact, "o-", color="#0072B2", markersize=4)
+    for sensitivity, x, y in zip(SENSITIVITIES, splits, exact, strict=True):
+        if sensitivity in (SENSITIVITIES[0], 1.0, SENSITIVITIES[-1]):
+            note = {"xytext": (6, -3), "textcoords": "offset points"}
+            axis.annotate(f"ours at {sensitivity:g}", (x, y), **note)
+
+
+def draw_peers(axis, results, names, most):
+    for method in SPLITTING:
+        mean = results.mean(method, names, most)
+        x = false_splits(results, method, suite.UNIMODAL)
+        if method in JUDGED and method != "gemclust" and mean and x is not None:
+            axis.plot(x, mean[0], "D", color="#D55E00", markersize=4)
+            note = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 8}
+            axis.annotate(NAMES[method], (x, mean[0]), **note)
 
 
 def draw(results, path):
@@ -395,30 +426,31 @@ def draw(results, path):
 
 def main():
     results = Results()
-    real = [name for name in suite.NAMES if suite.kind(name) in REAL]
-    parts = {half: [name for name in names if name in real] for half, names in HALVES.items()}
-    rows = read(units.RESULTS)
-    curves = frontier(rows)
+    parts = {half: [n for n in names if n in REAL_SETS] for half, names in HALVES.items()}
+    rows, simulated = read(units.RESULTS), read(unimodal.RESULTS)
+    curves, splits = frontier(rows)
     draw(results, IMAGE)
-    draw_frontier(curves, results, FRONTIER)
+    draw_frontier(curves, splits, results, FRONTIER)
     text = PAGE.format(
         not_run=NOT_RUN,
         by_group=compared(results, groups()),
         n_tuned=len(HALVES["tuned"]),
         n_held_out=len(HALVES["held out"]),
         halves=compared(results, HALVES),
-        n_real=len(real),
-        real=compared(results, {"all": real} | parts, ALL),
+        n_real=len(REAL_SETS),
+        real=compared(results, {"all": REAL_SETS} | parts, ALL),
         many=many_table(results),
         n_unimodal=len(suite.UNIMODAL),
         splits=splits_table(results),
+        n_simulated=f"{len(simulated):,}",
+        simulated=share(np.mean([int(r["found"]) > 1 for r in simulated]) if simulated else None),
         limit=TIME_LIMIT,
-        frontier=frontier_table(curves),
+        frontier=frontier_table(curves, splits),
         units=units_table(rows),
         iterations=UNIT_ITERATIONS,
         imitation=UNIT_IMITATION["lbfgs"],
         seeds=seeds_table(results),
-        targets=targets_table(results, real),
+        targets=targets_table(results, REAL_SETS),
     )
     (DOCS / "selection.md").write_text(text)
     print(f"written: {DOCS / 'selection.md'}")

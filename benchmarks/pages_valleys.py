@@ -1,27 +1,59 @@
-"""Write docs/valleys.md from results/valleys.csv.
+"""Write docs/valleys.md from results/valleys.csv and results/unimodal.csv.
 
 python benchmarks/pages_valleys.py
 """
 
 from collections import defaultdict
+from itertools import pairwise
 
 import numpy as np
+import unimodal
 from pages import rows, table, write
 from pages_selection import NOT_RUN, cell
 from valleys import CHOSEN, CONSTANTS, FEWER, MANY, PARTS, SCALES_SEEN, TUNED
 
 from gemclust.selection import POINTS_PER_UNIT
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
-from gemclust.valleys import DEEPEST, GAP_POWER, PART
+from gemclust.valleys import DEEPEST, GAP_POWER, INVERSE_DIMENSIONS, LEVELS, PART
 from gemclust.views import SCALES
 
 SCORES = ("exact", "within_one", "ari")
+QUANTILES = (0.5, 0.9, 0.95, 0.99)
+
+SIMULATION = """\
+In the level c(d) (ln(n / k) + 0.5) sqrt(max(d, 5) / 5), d is the dimension of the data around a
+valley as distances to neighbours show it: about 1.7 in a plane, about 4 in the five principal
+components in which data of more features is seen, too. Other samples with one mode say how large
+c(d) has to be for no valley of theirs to count as real: {n_samples} of them (Gaussian, uniform,
+Student-t, exponential; {dimensions} features; N = {sizes};
+{draws} draws of each). Of each sample, the deepest valley in data of about this
+dimension counts; the last column is the share of samples in which one is judged real.
+
+{quantiles}
+The level was not read off this table: it was chosen on the tuned half of the suite and on
+`UNIMODAL_TUNED`. What the table says about it:
+
+- At d = 1 it is below the 99 % quantile, and there most false splits are. A higher level would
+  close true valleys between clusters along curves ("level 1.1 at 1" below).
+- Between 1.2 and 2 it is far above what is found here. Samples like these would allow 0.5 there,
+  but clusters in a plane are less regular: with 0.5, more true clusters of the tuned sets fall
+  apart than are found ("level as simulated" below).
+- From 2 on it is a little above the 99 % quantile.
+
+Whether the level has the right form in N: the 95 % quantile, over the samples, of the deepest
+valley relative to the level. Within a column, numbers should be much the same.
+
+{form}
+{split} of the {n_samples} samples are split ({share:.1%}), by number of features:
+
+{by_features}"""
 
 PAGE = """\
 # The constants of finding the number of clusters
 
-Written by `benchmarks/pages_valleys.py` from `benchmarks/results/valleys.csv`; how each number is
-measured stands in `benchmarks/README.md`. "{not_run}" says that a row or more is missing.
+Written by `benchmarks/pages_valleys.py` from `valleys.csv` and `unimodal.csv` in
+`benchmarks/results`; how each number is measured stands in `benchmarks/README.md`. "{not_run}" says
+that a row or more is missing.
 
 ## The level
 
@@ -33,6 +65,9 @@ above 1 splits no cluster by itself: the rule takes the mean of two.
 
 {by_size}
 {by_dimension}
+## The simulation
+
+{simulation}
 ## Other values
 
 The {n_tuned} sets of the tuned half of the suite at most 2,000 points each, and {n_fewer} unimodal
@@ -50,6 +85,9 @@ get {seeds}: smaller differences say nothing.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
   stands for "by all points, whatever its size".
 - level straight in 1 / dimension from 2 to 5, without its fall from 2 to 2.5.
+- level 1.1 at 1: c(1) is higher.
+- level in closed form: (0.87 / d + 0.11 sqrt(d)) (ln(n / k) + 0.5), two numbers and no table.
+- level as simulated: c(d) = 0.5 between 1.2 and 2 dimensions, near the highest valleys found there.
 - level of n_points, scale or dimension fixed: the level without this dependence.
 
 Parts are for many clusters of few points each. {n_many} sets of 30 and 50 blobs, of which 2,000
@@ -97,6 +135,72 @@ def levels(results, title, parts):
     return table([title, *(f"k = {k}" for k in SCALES)], body)
 
 
+def simulated():
+    """The samples of one mode: their name, whether they are split, and (dimension, depth) pairs."""
+    found = []
+    for row in rows(unimodal.RESULTS.name):
+        pairs = [tuple(map(float, pair.split(":"))) for pair in row["depths"].split("|") if pair]
+        found.append((f"{row['dataset']}_", int(row["found"]) > 1, np.array(pairs).reshape(-1, 2)))
+    return found
+
+
+def in_use(dimension):
+    return np.interp(1 / dimension, INVERSE_DIMENSIONS, LEVELS)
+
+
+def quantiles(samples):
+    """One line for each range of dimensions: c(d) there, and what it would have to be."""
+    pairs = np.concatenate([pairs for *_, pairs in samples])
+    body = []
+    for low, high in pairwise(unimodal.EDGES):
+        dimension, depth = pairs[(low <= pairs[:, 0]) & (pairs[:, 0] < high)].T
+        if len(depth):
+            middle = np.median(dimension)
+            line = [f"{low:g} to {high:g}" if high < np.inf else f"{low:g} and more"]
+            line += [len(depth), f"{middle:.2f}", f"{in_use(middle):.2f}"]
+            line += [f"{q:.2f}" for q in (*np.quantile(depth, QUANTILES), depth.max())]
+            passed = f"{np.mean(depth >= in_use(dimension)):.1%}"
+            body.append([*line, passed])
+    header = ["dimension", "samples", "median", "c(d) there", *(f"{q:.0%}" for q in QUANTILES)]
+    return table([*header, "highest", "above c(d)"], body)
+
+
+def form(samples):
+    """The 95 % quantile of the deepest valley relative to the level."""
+    body = []
+    for part in (*(f"_n{n}_" for n in unimodal.DRAWS), *unimodal.SHAPES):
+        line = [part.strip("_").replace("n", "N = ", 1) if part.startswith("_n") else part]
+        for d in unimodal.DIMENSIONS:
+            deepest = [
+                (pairs[:, 1] / in_use(pairs[:, 0])).max(initial=0)
+                for name, _, pairs in samples
+                if part in name and f"_d{d}_" in name
+            ]
+            line.append(f"{np.quantile(deepest, 0.95):.2f}" if deepest else NOT_RUN)
+        body.append(line)
+    return table(["", *(f"{d} feature{'s' * (d > 1)}" for d in unimodal.DIMENSIONS)], body)
+
+
+def simulation():
+    samples = simulated()
+    if not samples:
+        return NOT_RUN
+    split = {d: [yes for name, yes, _ in samples if f"_d{d}_" in name] for d in unimodal.DIMENSIONS}
+    return SIMULATION.format(
+        n_samples=f"{len(samples):,}",
+        dimensions=", ".join(map(str, unimodal.DIMENSIONS)),
+        sizes=", ".join(map(str, unimodal.DRAWS)),
+        draws=", ".join(map(str, unimodal.DRAWS.values())),
+        quantiles=quantiles(samples),
+        form=form(samples),
+        split=sum(yes for _, yes, _ in samples),
+        share=np.mean([yes for _, yes, _ in samples]),
+        by_features=table(
+            list(map(str, split)), [[f"{sum(found)} of {len(found)}" for found in split.values()]]
+        ),
+    )
+
+
 def values(results):
     chosen, body = scores(results, CHOSEN, TUNED), []
     for method in CONSTANTS:
@@ -128,6 +232,7 @@ def main():
         n_unimodal=len(SCALES_SEEN),
         by_size=levels(results, "N", {str(n): f"_n{n}_" for n in (50, 150, 500, 1500, 5000)}),
         by_dimension=levels(results, "d", {str(d): f"_d{d}_" for d in (1, 2, 3, 8, 30)}),
+        simulation=simulation(),
         n_tuned=len(TUNED),
         n_fewer=len(FEWER),
         seeds="; ".join(cell(s.mean(axis=0).tolist()) for s in others if s is not None) or NOT_RUN,

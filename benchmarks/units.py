@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 import suite
-from selection import ALL, FEW, TIME_LIMIT, TimeLimit, time_limit
+from selection import ALL, FEW, REAL, TIME_LIMIT, TimeLimit, n_samples, time_limit
 
 RESULTS = Path(__file__).parent / "results" / "units.csv"
 STOPPED = "stopped"
@@ -25,6 +25,7 @@ COLUMNS += ["numbers", "seconds", "note"]
 SENSITIVITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0)
 TUNED = [name for name in suite.NAMES if suite.tuned(name)]
 DEFAULT = "auto", "auto"
+WHOLE = "auto, all points", "auto"
 CELLS_OF_KMEANS = "kmeans", "none"  # as many cells as there are units by default
 BLIND = ("kl_ova", "kl_ovo", "tv_ova", "tv_ovo", "hellinger_ova", "hellinger_ovo", "chi2_ova")
 # Transport between each two of a hundred units takes minutes.
@@ -45,12 +46,16 @@ CONSTANTS = {
     )
 }
 CHANGED = [(method, objective) for method in CONSTANTS for objective in ("mmd_ova", "kl_ova")]
+MODELS = {WHOLE[0]: ("auto", {})} | CONSTANTS
 
 
 def cells():
     """The default on all sets, for the frontier; the variants on the tuned half."""
     for name in (*suite.NAMES, *suite.UNIMODAL):
         yield harness.Cell(name, *DEFAULT, 0)
+    for name in suite.NAMES:
+        if suite.kind(name) in REAL and n_samples(name) > int(FEW):
+            yield harness.Cell(name, *WHOLE, 0)
     for variant in (CELLS_OF_KMEANS, *VARIANTS, *CHANGED):
         for name in TUNED:
             yield harness.Cell(name, *variant, 0)
@@ -94,7 +99,7 @@ def measure(cell):
     """One row; of a fit that is stopped there is nothing but that."""
     from gemclust import GeminiClustering
 
-    whole = cell.dataset in suite.UNIMODAL
+    whole = cell.dataset in suite.UNIMODAL or (cell.method, cell.objective) == WHOLE
     X, labelings = suite.load(cell.dataset, int(ALL if whole else FEW), cell.seed)
     bound = suite.upper_bound(cell.dataset)
     row = {"n_samples": len(X), "true": "|".join(map(str, sorted(suite.true_numbers(labelings))))}
@@ -106,7 +111,7 @@ def measure(cell):
             if (cell.method, cell.objective) == CELLS_OF_KMEANS:
                 found.append(of_kmeans(X, cell.seed))
                 return
-            name, constants = CONSTANTS.get(cell.method, (cell.method, {}))
+            name, constants = MODELS.get(cell.method, (cell.method, {}))
             model.set_params(model=name, objective=cell.objective)
             with ExitStack() as stack:
                 for constant, value in constants.items():

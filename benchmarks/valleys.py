@@ -43,6 +43,12 @@ def level_with(**fixed):
     return changed
 
 
+def closed_form(n_points, scale, dimension):
+    """A level of two numbers instead of a table."""
+    dimension = np.asarray(dimension)
+    return (0.87 / dimension + 0.11 * np.sqrt(dimension)) * (np.log(n_points / scale) + 0.5)
+
+
 # Method -> names of constants in the library and their values.
 UNITS = {f"width {width}": {"units.WIDTH": float(width)} for width in (1, 2, 8)}
 UNITS |= {"iterations 1": {"fitting.UNIT_ITERATIONS": 1}}
@@ -52,6 +58,15 @@ POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
 RULE = {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 # Without the fall of the level between 2 and 2.5 dimensions.
 RULE |= {"level straight": {"valleys.LEVELS": (0.23, 0.38, 0.53, 0.60, 0.98)}}
+RULE |= {"level 1.1 at 1": {"valleys.LEVELS": (0.23, 0.38, 0.42, 0.60, 1.1)}}
+RULE |= {"level in closed form": {"valleys.level": closed_form}}
+# What is hardly ever passed between 1.2 and 2 dimensions in samples with one mode.
+RULE |= {
+    "level as simulated": {
+        "valleys.INVERSE_DIMENSIONS": (0, 1 / 5, 1 / 2.5, 1 / 2, 1 / 1.2, 1),
+        "valleys.LEVELS": (0.23, 0.38, 0.42, 0.50, 0.50, 0.98),
+    }
+}
 PARTS = {f"part {value}": {"valleys.PART": value} for value in (1, 1_000_000)}
 LEVELS = {
     f"level of {name} {value}": {"valleys.level": {name: value}}

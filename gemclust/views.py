@@ -91,7 +91,8 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
         most = min(MOST_FEATURES, *X.shape)
         scores = PCA(most, random_state=0).fit_transform(X)
         whole = scores if X.shape[1] > MOST_FEATURES else X
-        spaces = [whole, *(scores[:, :n] for n in COMPONENTS if n <= scores.shape[1])]
+        # All components are the points turned round: their valleys would count twice.
+        spaces = [whole, *(scores[:, :n] for n in COMPONENTS if n < scores.shape[1])]
     return [_view_of_points(space, n_neighbours) for space in spaces]
 
 
