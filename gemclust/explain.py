@@ -52,7 +52,8 @@ def cluster_profiles(
     table : DataFrame, or dict of ndarray where pandas is not installed
         A row for each cluster. "size" is the number of samples (sum of weights) for which the
         cluster is the most probable, "share" the mean of p(y|x), "confidence" the mean of p(y|x)
-        over the samples counted in "size"; the other columns are the differences.
+        over the samples counted in "size"; the other columns are the differences. A feature of one
+        of these names is called "size (feature)".
 
     See Also
     --------
@@ -80,7 +81,10 @@ def cluster_profiles(
         confidence = weight @ (hard * proba) / size
     columns = {"size": size, "share": weight @ proba / weight.sum(), "confidence": confidence}
     chosen = _chosen(features, names, differences, sp.issparse(samples))
-    columns |= {str(names[j]): differences[:, j] for j in chosen}
+    taken = set(columns)
+    for j in chosen:
+        name = str(names[j])
+        columns[f"{name} (feature)" if name in taken else name] = differences[:, j]
     return _table(columns, "cluster")
 
 

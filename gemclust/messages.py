@@ -67,7 +67,7 @@ def _faults(X: Any) -> str:
 
 def _columns(X: Any) -> Iterator[tuple[str, NDArray[Any]]]:
     """The name or the number of each column of what may be samples, and its values."""
-    if hasattr(X, "iloc"):
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
         yield from ((repr(name), np.asarray(X.iloc[:, j])) for j, name in enumerate(X.columns))
         return
     if hasattr(X, "columns"):

@@ -6,6 +6,7 @@ And input that looks bad but is fine.
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
@@ -595,3 +596,9 @@ def test_one_column_and_one_cluster():
     estimator = make(1).fit(X[:, :1])
     assert estimator.n_clusters_ == 1
     assert estimator.predict([[1e9]]).tolist() == [0]
+
+
+def test_series_is_answered_by_what_scikit_learn_says_of_it():
+    table = pd.DataFrame(X, columns=[f"x{j}" for j in range(np.shape(X)[1])])
+    with pytest.raises(ValueError, match="2-dimensional container"):
+        GeminiClustering(2).fit(table["x0"])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from scipy.cluster.hierarchy import is_valid_linkage
+from sklearn import config_context
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -317,6 +318,28 @@ def test_map_is_pale_where_the_model_is_not_sure(given):
     image, sure = display.image_.get_array(), display.proba.max(-1)
     least, most = (np.unravel_index(at, sure.shape) for at in (sure.argmin(), sure.argmax()))
     assert image[least][:3].sum() > image[most][:3].sum()
+
+
+def test_map_of_whole_numbers_is_that_of_all_between_them():
+    X = blobs().round().astype(int)
+    model = GeminiClustering(3, random_state=0).fit(X)
+    display = DecisionMapDisplay.from_estimator(model, X, resolution=30)
+    grid = np.stack(np.meshgrid(display.xs, display.ys), -1).reshape(-1, 2)
+    expected = model.predict_proba(grid)
+    np.testing.assert_allclose(np.reshape(display.proba, expected.shape), expected)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_points_are_an_array_whatever_transformers_return(output):
+    X, _ = make_blobs(60, n_features=4, centers=3, random_state=0)
+    model = GeminiClustering(3, random_state=0).fit(X)
+    with config_context(transform_output=output):
+        default = ClustersDisplay.from_estimator(model, X)
+        given = ClustersDisplay.from_estimator(model, X, embedding=PCA(2))
+    for display in (default, given):
+        assert isinstance(display.embedding, np.ndarray)
+        expected = np.abs(PCA(2).fit_transform(X))
+        np.testing.assert_allclose(np.abs(display.embedding), expected, atol=1e-9)
 
 
 def test_map_needs_two_features():

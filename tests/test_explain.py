@@ -34,6 +34,13 @@ def model():
     return GeminiClustering(3, alpha=0.01, n_init=2, random_state=0).fit(X)
 
 
+def test_feature_may_have_the_name_of_a_column(model):
+    renamed = X.rename(columns={"height": "size"})
+    table = cluster_profiles(GeminiClustering(3, n_init=2, random_state=0).fit(renamed), renamed)
+    assert list(table) == ["size", "share", "confidence", "size (feature)", *X.columns[1:]]
+    assert table["size"].sum() == len(X)
+
+
 def test_table_is_what_its_formulas_say(model):
     table = cluster_profiles(model, X)
     proba = model.predict_proba(X)

@@ -90,7 +90,7 @@ class ClustersDisplay:
         if embedding is None:
             points, names = _two_dimensions(seen.X, seen.names)
         elif hasattr(embedding, "fit_transform"):
-            points = embedding.fit_transform(seen.X)
+            points = np.asarray(embedding.fit_transform(seen.X))
         else:
             points = np.asarray(embedding)
         if points.shape != (seen.X.shape[0], 2):
@@ -141,7 +141,7 @@ def _two_dimensions(X: Any, names: NDArray[Any]) -> tuple[NDArray[Any], tuple[st
     from sklearn.decomposition import PCA, TruncatedSVD
 
     method = TruncatedSVD(2, random_state=0) if sp.issparse(X) else PCA(2, random_state=0)
-    points = method.fit_transform(X)
+    points = np.asarray(method.fit_transform(X))
     first, second = (f"{share:.0%} of the variance" for share in method.explained_variance_ratio_)
     return points, (f"component 1, {first}", f"component 2, {second}")
 

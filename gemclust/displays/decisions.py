@@ -116,7 +116,9 @@ class DecisionMapDisplay:
         low, high = samples.min(0), samples.max(0)
         low, high = low - margin * (high - low), high + margin * (high - low)
         xs, ys = np.linspace(low, high, resolution).T
-        grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2).astype(samples.dtype)
+        grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+        if np.issubdtype(samples.dtype, np.floating):
+            grid = grid.astype(samples.dtype)
         named = getattr(seen.model, "feature_names_in_", None)
         parts = [grid[at : at + GRAINS] for at in range(0, len(grid), GRAINS)]
         proba = np.concatenate([seen.model.predict_proba(_named(part, named)) for part in parts])
