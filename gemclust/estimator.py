@@ -33,7 +33,7 @@ from gemclust.objectives import Objective
 from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import as_array, to_tensor, working_dtype
-from gemclust.selection import Choice, choose
+from gemclust.selection import best_restart, winners
 from gemclust.shards import Shard
 from gemclust.training import one_pass
 
@@ -322,15 +322,16 @@ class GeminiClustering(
         if not merging:
             fit.train(n_units, merging)
             with progress.stage("evaluating"):
-                self._keep(fit, choose(fit.problem, fit.run))
+                self._keep(fit, best_restart(fit.problem, fit.run))
+                self._join([[unit] for unit in range(n_units)], fit.problem)
             return
         while n_units:
             fit.train(n_units, merging)
-            choice, selection = fit.join(lambda tree: automatic.resolve_number(self, tree))
+            restart, selection = fit.join(lambda tree: automatic.resolve_number(self, tree))
             found = automatic.resolve_number(self, selection.tree)
             progress.note("%d units form %d clusters", n_units, found)
             n_units = automatic.more_units(self, n_units, found, shard)
-        self._keep(fit, choice)
+        self._keep(fit, restart)
         self.selection_ = selection
         with progress.stage("evaluating"):
             self._join(selection.clusters(found), fit.scored())
@@ -349,38 +350,29 @@ class GeminiClustering(
     def _join(self, clusters: list[list[int]], problem: Problem) -> None:
         """Make clusters of the units, and set the attributes that follow."""
         parameters = to_tensor(self._parameters[None], problem.weight.device)
-        joined = replace(problem, clusters=clusters)
-        winners, proportions = joined.survey(parameters)
-        if not winners.all():
-            kept = winners[0].nonzero()[:, 0].tolist()
-            clusters = [clusters[k] for k in kept]
-            self.selection_.valleys = self.selection_.valleys[np.ix_(kept, kept)]
-            joined = replace(problem, clusters=clusters)
-            _, proportions = joined.survey(parameters)
-        self._clusters = clusters
-        self.n_clusters_ = self._n_features_out = len(clusters)
-        self.cluster_proportions_ = proportions[0].cpu().numpy()
-        self.objective_value_ = float(joined.value(parameters)[0])
+        kept = winners(problem, parameters, clusters)
+        if hasattr(self, "selection_"):
+            self.selection_.valleys = self.selection_.valleys[np.ix_(kept.numbers, kept.numbers)]
+        self._clusters = kept.clusters
+        self.n_clusters_ = self._n_features_out = len(kept.clusters)
+        self.cluster_proportions_ = kept.proportions
+        self.objective_value_ = kept.value
 
-    def _keep(self, fit: Fit, choice: Choice) -> None:
+    def _keep(self, fit: Fit, restart: int) -> None:
         """Set the attributes that follow from training."""
         run = fit.run
         self._frame = fit.frame
-        self._parameters = run.parameters[choice.restart].detach().cpu().numpy()
-        self._clusters = [[unit] for unit in choice.units.tolist()]
+        self._parameters = run.parameters[restart].detach().cpu().numpy()
         self._moments: dict[str, dict[str, NDArray[Any]]] = {}
         # Of an earlier fit.
         self.__dict__.pop("selection_", None)
         self.__dict__.pop("probabilities_", None)
-        self.n_clusters_ = self._n_features_out = len(choice.units)
-        self.objective_value_ = choice.value
         self.objective_curves_ = [[-fit.problem.unit * loss for loss in c] for c in run.curves]
-        self.objective_curve_ = self.objective_curves_[choice.restart]
+        self.objective_curve_ = self.objective_curves_[restart]
         self.n_iter_ = len(self.objective_curve_)
-        self.cluster_proportions_ = choice.proportions
         if run.interrupted:
             warn("Training was interrupted; the best so far is kept.")
-        elif not (run.stopped or run.converged[choice.restart]):
+        elif not (run.stopped or run.converged[restart]):
             warn(
                 f"The objective still improved after max_iter={self.max_iter} iterations. Raise "
                 "max_iter or tol.",

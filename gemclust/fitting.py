@@ -28,7 +28,6 @@ from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling, to_tensor
 from gemclust.seeding import start
 from gemclust.selection import (
-    Choice,
     MergeTree,
     Selection,
     TestPoints,
@@ -230,8 +229,8 @@ class Fit:
         """The estimator's objective on all samples."""
         return self.frame.problem(self.shard.data, self.device, clusters, self.shard.processes)
 
-    def join(self, number: Callable[[MergeTree], int]) -> tuple[Choice, Selection]:
-        """Join units between which no valley is real; of their tree, `number` makes a number."""
+    def join(self, number: Callable[[MergeTree], int]) -> tuple[int, Selection]:
+        """The restart to keep, and how its units are joined; of a tree, `number` makes a number."""
         n_units, n_restarts = self.frame.model.n_units, len(self.run.parameters)
         with self.progress.stage(f"joining {n_units} units", 1 + n_restarts):
             points = self.test_points()

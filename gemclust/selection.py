@@ -32,49 +32,55 @@ LEAST_POINTS = 6
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The restart that is kept.
+class Winners:
+    """The clusters that win at least one sample.
 
     Parameters
     ----------
-    restart : int
-        Which one it is.
-    units : ndarray of int of shape (n_clusters,)
-        The outputs of the model that win at least one sample.
+    numbers : list of int
+        Which ones they are of those that were given.
+    clusters : list of list of int
+        The outputs of the model in each.
     proportions : ndarray of shape (n_clusters,)
-        p(y) over these units only.
+        p(y) over these clusters only.
     value : float
-        The GEMINI with these units only, in the units of X.
+        The GEMINI with these clusters only, in the units of X.
     """
 
-    restart: int
-    units: NDArray[Any]
+    numbers: list[int]
+    clusters: list[list[int]]
     proportions: NDArray[Any]
     value: float
 
 
-def choose(problem: Problem, run: Run, among: Sequence[int] | None = None) -> Choice:
-    """Keep of each restart the units that win a sample, and the restart that is best with them.
+def winners(problem: Problem, parameters: Tensor, clusters: list[list[int]]) -> Winners:
+    """What is left of these clusters of one restart's units where some of them win nothing."""
+    whole = replace(problem, clusters=clusters)
+    won, proportions = whole.survey(parameters)
+    numbers = won[0].nonzero()[:, 0].tolist()
+    if len(numbers) < len(clusters):
+        clusters = [clusters[k] for k in numbers]
+        whole = replace(problem, clusters=clusters)
+        _, proportions = whole.survey(parameters)
+    value = float(whole.value(parameters)[0])
+    return Winners(numbers, clusters, proportions[0].cpu().numpy(), value)
 
-    The best of the given ones, or of all, is that of the largest penalised objective.
+
+def best_restart(problem: Problem, run: Run, among: Sequence[int] | None = None) -> int:
+    """The restart of the largest penalised objective, with its units that win a sample.
+
+    The best of the given ones, or of all.
     """
-    winners, proportions = problem.survey(run.parameters)
-    values = problem.value(run.parameters)
-    for r in (~winners.all(1)).nonzero()[:, 0].tolist():
-        units = winners[r].nonzero()[:, 0].cpu().numpy()
-        fewer = replace(problem, clusters=[[unit] for unit in units])
-        values[r] = fewer.value(run.parameters[r : r + 1])[0]
-    penalised = values - problem.penalty(run.parameters, proportions)
-    if among is not None:
-        penalised = np.where(np.isin(np.arange(len(values)), among), penalised, np.nan)
-    best = int(np.nanargmax(penalised))
-    units = winners[best].nonzero()[:, 0].cpu().numpy()
-    if len(units) < problem.model.n_units:
-        fewer = replace(problem, clusters=[[unit] for unit in units])
-        _, proportions = fewer.survey(run.parameters[best : best + 1])
-    else:
-        proportions = proportions[best : best + 1]
-    return Choice(best, units, proportions[0].cpu().numpy(), float(values[best]))
+    numbers = range(len(run.parameters)) if among is None else among
+    if len(numbers) == 1:
+        return numbers[0]
+    parameters = run.parameters[list(numbers)]
+    won, proportions = problem.survey(parameters)
+    values = problem.value(parameters)
+    for place in (~won.all(1)).nonzero()[:, 0].tolist():
+        fewer = replace(problem, clusters=[[unit] for unit in won[place].nonzero()[:, 0].tolist()])
+        values[place] = fewer.value(parameters[place : place + 1])[0]
+    return numbers[int(np.nanargmax(values - problem.penalty(parameters, proportions)))]
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,7 @@ def select(
     points: TestPoints,
     number: Callable[[MergeTree], int],
     report: Callable[[str], object] = lambda step: None,
-) -> tuple[Choice, Selection]:
+) -> tuple[int, Selection]:
     """Join the units of each restart; the best of those that find the most frequent number.
 
     Parameters
@@ -240,11 +246,11 @@ def select(
     found = {r: number(selection.tree) for r, (selection, _) in grown.items()}
     counts = Counter(found.values())
     most = max(counts.values())
-    choice = choose(problem, run, [r for r in restarts if counts[found[r]] == most])
-    selection, valleys = grown[choice.restart]
+    best = best_restart(problem, run, [r for r in restarts if counts[found[r]] == most])
+    selection, valleys = grown[best]
     selection.counts = dict(sorted(counts.items()))
-    selection.valleys = _between(valleys, selection.tree, found[choice.restart])
-    return choice, selection
+    selection.valleys = _between(valleys, selection.tree, found[best])
+    return best, selection
 
 
 def _grow(

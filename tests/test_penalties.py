@@ -22,7 +22,7 @@ from gemclust.penalties import PROBE, Penalties, adversarial_divergence
 from gemclust.problem import Problem
 from gemclust.samples import Samples
 from gemclust.seeding import start
-from gemclust.selection import choose
+from gemclust.selection import best_restart
 from gemclust.training import Run, Settings
 from gemclust.units import UnitModel
 
@@ -317,9 +317,9 @@ def test_the_best_restart_is_the_best_with_its_penalties():
     without = replace(problem(), penalties=Penalties())
     gentle = start(without, np.array([0]), SETTINGS).parameters
     run = Run(torch.cat([gentle, 8 * gentle]))
-    assert choose(without, run).restart == 1
+    assert best_restart(without, run) == 1
     smooth = replace(without, penalties=Penalties(vat=100.0, radius=RADIUS))
-    assert choose(smooth, run).restart == 0
+    assert best_restart(smooth, run) == 0
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from gemclust.selection import (
     MergeTree,
     Selection,
     TestPoints,
-    choose,
+    best_restart,
     points_to_test,
     select,
+    winners,
 )
 from gemclust.training import Run
 from gemclust.views import views_of
@@ -43,52 +44,65 @@ def linear(*weights_then_biases):
     return torch.tensor(weights_then_biases, dtype=torch.float64)
 
 
-def proba_of(problem, run, choice):
-    """p(y|x) of the restart and the units that were kept."""
-    best = run.parameters[choice.restart : choice.restart + 1]
-    clusters = [[unit] for unit in choice.units]
-    return log_probabilities(problem.model, best, problem.inputs, clusters)[0].exp().numpy()
-
-
 def with_double_weight(problem):
     return replace(problem, weight=problem.weight.double())
 
 
-def test_best_restart_is_kept_with_its_value_in_the_units_of_x():
-    problem = with_double_weight(make_problem(2))
+def units(n_units):
+    return [[unit] for unit in range(n_units)]
+
+
+def test_best_restart_has_the_largest_objective():
     run = Run(torch.stack([linear(-0.1, 0.1, 0, 0), linear(-9, 9, 0, 0), linear(0, 0, 0, 0)]))
-    choice = choose(problem, run)
-    assert choice.restart == 1
-    assert choice.units.tolist() == [0, 1]
-    expected = gemini_score(X, proba_of(problem, run, choice), "mmd_ovo")
-    assert choice.value == pytest.approx(expected, rel=1e-12)
+    assert best_restart(with_double_weight(make_problem(2)), run) == 1
 
 
-def test_penalty_counts_in_the_choice_and_not_in_the_value():
+def test_penalty_counts_in_the_choice_of_a_restart():
     run = Run(torch.stack([linear(-1, 1, 0, 0), linear(-9, 9, 0, 0)]))
-    free = choose(with_double_weight(make_problem(2)), run)
-    penalised = choose(with_double_weight(make_problem(2, alpha=0.01)), run)
-    assert (free.restart, penalised.restart) == (1, 0)
-    expected = gemini_score(X, proba_of(make_problem(2), run, penalised), "mmd_ovo")
-    assert penalised.value == pytest.approx(expected, rel=1e-12)
+    assert best_restart(with_double_weight(make_problem(2)), run) == 1
+    assert best_restart(with_double_weight(make_problem(2, alpha=0.01)), run) == 0
 
 
-def test_unit_that_wins_nothing_is_dropped_and_the_rest_renormalised():
+def test_units_that_win_nothing_do_not_count_in_the_choice_of_a_restart():
+    """With its vague third unit the first is better, without it the second."""
+    vague, clear = linear(-1, 0, 1, 0, -0.2, 0), linear(-1.01, 0, 1.01, 0, -60, 0)
     problem = with_double_weight(make_problem(3))
-    run = Run(linear(-1, 0, 1, 0, -0.5, 0)[None])
-    choice = choose(problem, run)
-    assert choice.units.tolist() == [0, 2]
-    proba = proba_of(problem, run, choice)
+    run = Run(torch.stack([vague, clear]))
+    values = problem.value(run.parameters)
+    kept = [winners(problem, run.parameters[r : r + 1], units(3)) for r in range(2)]
+    assert values[0] > values[1]
+    assert kept[0].clusters == kept[1].clusters == [[0], [2]]
+    assert kept[0].value < kept[1].value
+    assert best_restart(problem, run) == 1
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.01])
+def test_value_is_the_gemini_in_the_units_of_x_without_penalties(alpha):
+    problem = with_double_weight(make_problem(2, alpha))
+    parameters = linear(-9, 9, 0, 0)[None]
+    kept = winners(problem, parameters, units(2))
+    assert (kept.numbers, kept.clusters) == ([0, 1], [[0], [1]])
+    proba = log_probabilities(problem.model, parameters, problem.inputs)[0].exp().numpy()
+    assert kept.value == pytest.approx(gemini_score(X, proba, "mmd_ovo"), rel=1e-12)
+
+
+def test_cluster_that_wins_nothing_is_dropped_and_the_rest_renormalised():
+    problem = with_double_weight(make_problem(3))
+    parameters = linear(-1, 0, 1, 0, -0.5, 0)[None]
+    kept = winners(problem, parameters, units(3))
+    assert (kept.numbers, kept.clusters) == ([0, 2], [[0], [2]])
+    inputs = problem.inputs
+    log_proba = log_probabilities(problem.model, parameters, inputs, kept.clusters)[0]
+    proba = log_proba.exp().numpy()
     np.testing.assert_allclose(proba.sum(1), 1)
-    np.testing.assert_allclose(choice.proportions, proba.mean(0))
-    expected = gemini_score(X, proba, "mmd_ovo")
-    assert choice.value == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(kept.proportions, proba.mean(0))
+    assert kept.value == pytest.approx(gemini_score(X, proba, "mmd_ovo"), rel=1e-12)
 
 
 def test_best_restart_is_one_of_those_that_may_be_kept():
     run = Run(torch.stack([linear(-0.1, 0.1, 0, 0), linear(-9, 9, 0, 0), linear(-1, 1, 0, 0)]))
     problem = with_double_weight(make_problem(2))
-    assert [choose(problem, run, among).restart for among in ([0], [0, 2], [1, 2])] == [0, 2, 1]
+    assert [best_restart(problem, run, among) for among in ([0], [0, 2], [1, 2])] == [0, 2, 1]
 
 
 # Trees
@@ -174,11 +188,10 @@ def points_of(problem, points, smallest=None):
 
 def test_units_of_one_group_become_a_cluster():
     points, problem, parameters = unit_problem()
-    choice, selection = select(
+    restart, selection = select(
         problem, Run(parameters[None]), points_of(problem, points), lambda tree: tree.n_clusters()
     )
-    assert choice.restart == 0
-    assert choice.units.tolist() == list(range(9))
+    assert restart == 0
     # The unit that wins nothing goes with the one next to it.
     assert [sorted(units) for units in selection.clusters(3)] == [
         [0, 1, 2],
@@ -196,16 +209,16 @@ def test_most_frequent_number_wins_over_the_objective():
     # Where all units are one, its objective is lowest, and the number another.
     one, same = 0 * parameters, parameters.clone()
     run = Run(torch.stack([one, parameters, one, one]))
-    choice, selection = select(
+    restart, selection = select(
         problem, run, points_of(problem, points), lambda tree: tree.n_clusters()
     )
-    assert choice.restart in (0, 2, 3)
+    assert restart in (0, 2, 3)
     assert selection.counts == {1: 3, 3: 1}
     run = Run(torch.stack([one, torch.full_like(one, torch.nan), same, same]))
-    choice, selection = select(
+    restart, selection = select(
         problem, run, points_of(problem, points), lambda tree: tree.n_clusters()
     )
-    assert choice.restart == 2
+    assert restart == 2
     assert selection.counts == {1: 1, 3: 2}
 
 
@@ -225,10 +238,9 @@ def test_of_very_few_points_nothing_is_said():
     points, problem, parameters = unit_problem(5)
     few = points_of(problem, points)
     assert few.views is None
-    choice, selection = select(problem, Run(parameters[None]), few, lambda tree: tree.n_clusters())
+    _, selection = select(problem, Run(parameters[None]), few, lambda tree: tree.n_clusters())
     assert selection.counts == {1: 1}
     assert sorted(selection.clusters(1)[0]) == list(range(10))
-    assert len(choice.units) == len(selection.leaves)
 
 
 # Test points

@@ -14,7 +14,7 @@ from gemclust.metrics import gemini_score
 from gemclust.models import most_probable
 from gemclust.objectives import get_objective
 from gemclust.progress import Progress
-from gemclust.selection import choose
+from gemclust.selection import winners
 from gemclust.shards import Shard
 from measures.timing import Outcome, alternate, endless, seconds
 
@@ -88,7 +88,7 @@ def units_alone(model, X):
     fit = Fit(model, shard, get_objective("mmd_ovo"), Progress(model, model.max_iter, 0))
     n_units = resolve_n_units(model, shard)
     fit.train(n_units, merging=True)
-    choice = choose(fit.scored(), fit.run)
-    units = [[unit] for unit in choice.units]
+    units = [[unit] for unit in range(n_units)]
+    kept = winners(fit.scored(), fit.run.parameters[:1], units)
     parameters = fit.run.parameters[0].numpy()
-    fit.frame.log_probabilities(X, parameters, units, fit.device, most_probable)
+    fit.frame.log_probabilities(X, parameters, kept.clusters, fit.device, most_probable)
