@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 
+from gemclust.messages import MOST_NAMED, did_you_mean
 from gemclust.parameters import check_sample_weight
 from gemclust.pipelines import seen_by_clusterer
 from gemclust.samples import as_array
+from gemclust.some_features import SomeFeatures
 
 __all__ = ["cluster_profiles", "feature_importances", "standardised_differences"]
 
@@ -55,6 +56,11 @@ def cluster_profiles(
         over the samples counted in "size"; the other columns are the differences. A feature of one
         of these names is called "size (feature)".
 
+    Raises
+    ------
+    ValueError
+        If `features` contains what is no feature.
+
     See Also
     --------
     feature_importances : Which features decide.
@@ -71,7 +77,7 @@ def cluster_profiles(
     >>> print(table["size"].sum(), list(table)[:4])
     150.0 ['size', 'share', 'confidence', 'sepal length (cm)']
     """
-    _, samples, names = seen_by_clusterer(estimator, X)
+    _, samples, names, _ = seen_by_clusterer(estimator, X)
     weight = check_sample_weight(sample_weight, samples).astype(np.float64)
     proba = _memberships(estimator, X, soft=True)
     hard = np.eye(proba.shape[1])[proba.argmax(1)]
@@ -126,6 +132,11 @@ def feature_importances(
         "feature", "importance" and its standard deviation over the repeats, "deviation", the most
         important feature first.
 
+    Raises
+    ------
+    ValueError
+        If X has no columns, as a list of texts, or `features` contains what is none of them.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -141,19 +152,19 @@ def feature_importances(
 
     X = as_array(X)
     sparse = sp.issparse(X)
-    n_features = np.shape(X)[1]
+    n_features = _width(X)
     names = _input_names(estimator, X, n_features)
     before = _memberships(estimator, X, soft)
 
     def change(model: Any, permuted: Any, y: Any = None) -> float:
         return -0.5 * float(np.abs(_memberships(model, permuted, soft) - before).sum(1).mean())
 
-    if sparse or features is not None:
+    if sparse or features is not None or hasattr(X, "with_columns"):
         differences = np.zeros((1, n_features))
-        if features is None:
+        if sparse and features is None:
             differences = standardised_differences(sp.csr_array(X), before)
         chosen = _chosen(features, names, differences, sparse)
-        estimator = _SomeFeatures(estimator, X, chosen)
+        estimator = SomeFeatures(estimator, X, chosen)
         X, names = estimator.block, names[chosen]
     found = permutation_importance(
         estimator, X, None, scoring=change, n_repeats=n_repeats, random_state=random_state
@@ -199,53 +210,6 @@ def standardised_differences(
     return np.where(constant, 0.0, inside - mean) / np.where(constant, 1.0, deviation)
 
 
-class _SomeFeatures(BaseEstimator):
-    """A fitted estimator as a function of a few features, dense; the others stay as they are."""
-
-    def __init__(self, estimator: Any, X: Any, chosen: NDArray[Any]) -> None:
-        self.estimator = estimator
-        self.X = X
-        self.chosen = chosen
-
-    @property
-    def block(self) -> NDArray[Any]:
-        """The features."""
-        X, chosen = self.X, self.chosen
-        if sp.issparse(X):
-            return sp.csc_array(X)[:, chosen].toarray()
-        return X.iloc[:, chosen] if hasattr(X, "iloc") else np.asarray(X)[:, chosen]
-
-    def whole(self, block: Any) -> Any:
-        """The samples with these values of the features."""
-        if hasattr(self.X, "iloc"):
-            whole = self.X.copy()
-            whole[whole.columns[self.chosen]] = block
-            return whole
-        if not sp.issparse(self.X):
-            whole = np.array(self.X)
-            whole[:, self.chosen] = block
-            return whole
-        n_features = self.X.shape[1]
-        others = np.ones(n_features)
-        others[self.chosen] = 0
-        places = np.arange(len(self.chosen)), self.chosen
-        spread = sp.csr_array((np.ones(len(self.chosen)), places), (len(self.chosen), n_features))
-        whole = sp.csr_array(self.X) @ sp.diags_array(others) + sp.csr_array(block) @ spread
-        return sp.csr_array(whole).astype(self.X.dtype)
-
-    def fit(self, X: Any, y: Any = None) -> _SomeFeatures:
-        """Nothing is fitted."""
-        return self
-
-    def predict(self, block: Any) -> NDArray[Any]:
-        """Labels, given the features."""
-        return self.estimator.predict(self.whole(block))
-
-    def predict_proba(self, block: Any) -> NDArray[Any]:
-        """p(y|x), given the features."""
-        return self.estimator.predict_proba(self.whole(block))
-
-
 def _memberships(estimator: Any, X: Any, soft: bool) -> NDArray[Any]:
     """p(y|x) in float64, or 1 for the most probable cluster and 0 for others."""
     proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
@@ -261,11 +225,38 @@ def _chosen(
             return np.arange(len(names))
         largest = np.nanmax(np.abs(differences), axis=0)
         return np.sort(np.argsort(-largest, kind="stable")[:SPARSE_FEATURES])
-    known = {name: j for j, name in enumerate(names)}
-    unknown = [name for name in features if isinstance(name, str) and name not in known]
-    if unknown:
-        raise ValueError(f"features contains {unknown[0]!r}; the features are {list(names)}.")
-    return np.array([known[name] if isinstance(name, str) else int(name) for name in features])
+    if isinstance(features, str):
+        raise ValueError(f"{features=} is a name alone: give a list, [{features!r}].")
+    numbers = {name: j for j, name in enumerate(names)}
+    return np.array([_number(feature, names, numbers) for feature in features], dtype=int)
+
+
+def _number(feature: Any, names: NDArray[Any], numbers: dict[Any, int]) -> int:
+    """The number of a feature, given by its name or by the number itself."""
+    if isinstance(feature, str) and feature in numbers:
+        return numbers[feature]
+    whole = isinstance(feature, int | np.integer) and not isinstance(feature, bool)
+    if whole and 0 <= feature < len(names):
+        return int(feature)
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    raise ValueError(
+        f"features contains {feature!r}.{did_you_mean(feature, map(str, names))} It must contain "
+        f"numbers from 0 to {len(names) - 1}, or names: "
+        f"{', '.join(map(repr, names[:MOST_NAMED]))}{more}."
+    )
+
+
+def _width(X: Any) -> int:
+    """How many columns X has."""
+    shape = np.shape(X)
+    if len(shape) == 2:
+        return int(shape[1])
+    raise ValueError(
+        f"X has shape {shape}, but features are the columns of X. Texts are a single feature, and "
+        "to exchange them says nothing. Take the last step alone, and what the others make of X: "
+        "feature_importances(pipeline[-1], pipeline[:-1].transform(X)). The names of its columns "
+        "are pipeline[:-1].get_feature_names_out()."
+    )
 
 
 def _input_names(estimator: Any, X: Any, n_features: int) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import singledispatchmethod
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from gemclust.messages import did_you_mean
 from gemclust.modules import ClusterLogits, RadialFeatures
 from gemclust.pipelines import clusterer, steps_before
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterLogits", "to_onnx"]
 
 OPSET = 17
+PRECISIONS = (np.dtype(np.float64), np.dtype(np.float32))
 INPUT, LABEL, PROBABILITIES = "X", "label", "probabilities"
 
 OF_COLUMNS = (
@@ -63,7 +66,8 @@ def to_onnx(
     ImportError
         If onnx is not installed, or skl2onnx where it is needed: ``pip install 'gemclust[onnx]'``.
     ValueError
-        If the model has no such form, or the steps before it take no matrix of numbers.
+        If the model has no such form, the steps before it take no matrix of numbers, or `dtype` is
+        another.
 
     Examples
     --------
@@ -77,7 +81,7 @@ def to_onnx(
     onnx = _imported("onnx")
     model, steps = clusterer(estimator), steps_before(estimator)
     module = model.module_
-    dtype = np.dtype(dtype or module.centre.numpy().dtype)
+    dtype = module.centre.numpy().dtype if dtype is None else _precision(dtype)
     kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
     first = None if steps is None else _converted(steps, kind)
     source = INPUT if first is None else "gemclust_input"
@@ -180,6 +184,17 @@ class _Graph:
         return helper.make_model(
             graph, producer_name="gemclust", opset_imports=opset, ir_version=version
         )
+
+
+def _precision(dtype: Any) -> np.dtype[Any]:
+    """float64 or float32, by whatever name NumPy knows it."""
+    with suppress(TypeError, ValueError):
+        if np.dtype(dtype) in PRECISIONS:
+            return np.dtype(dtype)
+    raise ValueError(
+        f"{dtype=} is not possible; it must be one of {', '.join(map(str, PRECISIONS))}, or None."
+        f"{did_you_mean(dtype, map(str, PRECISIONS))}"
+    )
 
 
 def _array(tensor: Any) -> NDArray[Any]:

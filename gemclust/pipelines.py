@@ -26,11 +26,14 @@ class Seen(NamedTuple):
         What the steps before it have made of the samples.
     names : ndarray of str of shape (n_features,)
         Names of the features.
+    table : DataFrame, ndarray or CSR matrix
+        X before it was made an array.
     """
 
     model: Any
     X: Any
     names: NDArray[Any]
+    table: Any
 
 
 def clusterer(estimator: Any) -> Any:
@@ -53,11 +56,11 @@ def seen_by_clusterer(estimator: Any, X: Any) -> Seen:
     if before is not None:
         X = before.transform(X)
     names = _names(model, X, before)
-    X = as_array(X)
+    X = table = as_array(X)
     X = sp.csr_array(X) if sp.issparse(X) else np.asarray(X)
     if names is None or len(names) != X.shape[1]:
         names = [f"x{j}" for j in range(X.shape[1])]
-    return Seen(model, X, np.asarray(names, dtype=object))
+    return Seen(model, X, np.asarray(names, dtype=object), table)
 
 
 def _names(model: Any, X: Any, before: Pipeline | None) -> Any:

@@ -25,8 +25,22 @@ def to_tensor(array: NDArray[Any], device: str | torch.device = "cpu") -> Tensor
 
 
 def as_array(X: Any) -> Any:
-    """A tensor as an array, which shares its memory if it is on the CPU; anything else as it is."""
-    return X.detach().cpu().numpy() if isinstance(X, Tensor) else X
+    """A tensor as an array, which shares its memory if it is on the CPU; anything else as it is.
+
+    NumPy has no bfloat16: such a tensor is copied as float32, which holds all its values.
+    """
+    if not isinstance(X, Tensor):
+        return X
+    X = X.detach().cpu()
+    if X.dtype == torch.bfloat16:
+        X = X.float()
+    try:
+        return X.numpy()
+    except TypeError as error:
+        raise ValueError(
+            f"A tensor of {X.dtype} and layout {X.layout} cannot be made an array: convert it, as "
+            "by X.float(), and a sparse one by X.to_dense() or to a CSR matrix of SciPy."
+        ) from error
 
 
 def row_width(X: Any) -> int:

@@ -13,9 +13,11 @@ from sklearn import config_context
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.manifold import TSNE
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
 
 from gemclust import GeminiClustering
 from gemclust.displays import (
@@ -296,6 +298,36 @@ def test_embedding_is_the_users(given):
     np.testing.assert_allclose(by_transformer.embedding, StandardScaler().fit_transform(X))
     with pytest.raises(ValueError, match=r"shape \(300, 3\); it must have shape \(300, 2\)"):
         ClustersDisplay.from_estimator(given, X, embedding=np.ones((300, 3)))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame])
+def test_fitted_transformer_is_used_as_it_is(given, kind):
+    X = kind(blobs())
+    if hasattr(X, "columns"):
+        X.columns = ["a", "b"]
+        given = GeminiClustering(3, n_init=1, random_state=0).fit(X)
+    elsewhere = StandardScaler().fit(10 * X)
+    mean = elsewhere.mean_.copy()
+    display = ClustersDisplay.from_estimator(given, X, embedding=elsewhere)
+    np.testing.assert_allclose(display.embedding, elsewhere.transform(X))
+    np.testing.assert_array_equal(elsewhere.mean_, mean)
+    part = ClustersDisplay.from_estimator(given, X[:40], embedding=elsewhere)
+    np.testing.assert_allclose(part.embedding, display.embedding[:40])
+
+
+def test_new_transformer_stays_new(given):
+    new = StandardScaler()
+    ClustersDisplay.from_estimator(given, blobs(), embedding=new)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(new)
+
+
+def test_transformer_that_places_no_new_samples_is_fitted_again(given):
+    X = blobs(n_samples=60)
+    tsne = TSNE(perplexity=5, max_iter=250, random_state=0).fit(X[:50])
+    display = ClustersDisplay.from_estimator(given, X, embedding=tsne)
+    assert display.embedding.shape == (60, 2)
+    assert tsne.embedding_.shape == (50, 2)
 
 
 def test_map_holds_the_probabilities_of_the_plane(given):

@@ -1,5 +1,6 @@
 """Profiles and importances of features are what their formulas say."""
 
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -104,8 +106,31 @@ def test_chosen_features_by_name_or_number(model):
     assert list(cluster_profiles(model, X, features=["noise", 0]))[3:] == ["noise", "height"]
     found = feature_importances(model, X, features=["noise", "height"], random_state=0)
     assert list(found["feature"]) == ["height", "noise"]
-    with pytest.raises(ValueError, match="features contains 'weight'"):
-        cluster_profiles(model, X, features=["weight"])
+
+
+@pytest.mark.parametrize("explain", [cluster_profiles, feature_importances])
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (["heigth"], "contains 'heigth'. Did you mean 'height'? It must contain numbers from 0"),
+        (["pq"], "contains 'pq'. It must contain numbers from 0 to 3, or names: 'height', 'width'"),
+        ([0, 7], "contains 7. It must contain numbers from 0 to 3"),
+        ([-1], "contains -1. It must contain"),
+        ([1.5], "contains 1.5. It must contain"),
+        ([True], "contains True. It must contain"),
+        ("height", "features='height' is a name alone: give a list, ['height']"),
+    ],
+)
+def test_what_is_no_feature_is_refused(model, explain, features, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        explain(model, X, features=features)
+
+
+def test_many_features_are_not_all_listed():
+    wide = np.tile(ARRAY, 50)
+    clusterer = GeminiClustering(3, n_init=1, random_state=0).fit(wide)
+    with pytest.raises(ValueError, match=r"from 0 to 199, or names: .*'x4', \.\.\.\.$"):
+        cluster_profiles(clusterer, wide, features=["y7"])
 
 
 # Importances
@@ -156,6 +181,34 @@ def test_arguments_are_not_changed(model):
     feature_importances(model, X, features=["noise"], random_state=0)
     cluster_profiles(model, X)
     pd.testing.assert_frame_equal(X, kept)
+
+
+@pytest.mark.parametrize("features", [None, ["width", "kind"]])
+def test_polars_and_pandas_have_the_same_importances(features):
+    polars = pytest.importorskip("polars")
+    table = X.assign(kind=np.where(X["height"] > 4, "red", "blue"))
+    columns = ColumnTransformer(
+        [("scaled", StandardScaler(), ["height", "width"]), ("kinds", OneHotEncoder(), ["kind"])]
+    )
+    pipeline = make_pipeline(columns, GeminiClustering(3, n_init=1, random_state=0)).fit(table)
+    given = {"features": features, "n_repeats": 2, "random_state": 0}
+    expected = feature_importances(pipeline, table, **given)
+    found = feature_importances(pipeline, polars.DataFrame(table.to_dict("list")), **given)
+    pd.testing.assert_frame_equal(found, expected)
+
+
+TEXTS = ["red green", "green red red", "green green red", "one two", "two two one", "one one two"]
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series])
+def test_importances_of_texts_are_refused_with_a_remedy_that_works(kind):
+    texts = kind(TEXTS)
+    pipeline = make_pipeline(CountVectorizer(), GeminiClustering(2, random_state=0)).fit(texts)
+    with pytest.raises(ValueError, match=r"^X has shape \(6,\).*pipeline\[:-1\]\.transform\(X\)"):
+        feature_importances(pipeline, texts)
+    found = feature_importances(pipeline[-1], pipeline[:-1].transform(texts), random_state=0)
+    words = pipeline[:-1].get_feature_names_out()
+    assert len(found) == len(words) == cluster_profiles(pipeline, texts).shape[1] - 3
 
 
 # Pipelines and peers

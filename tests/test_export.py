@@ -1,5 +1,6 @@
 """What onnxruntime computes from an exported graph is what the estimator predicts."""
 
+import re
 import subprocess
 import sys
 
@@ -99,6 +100,14 @@ def test_model_of_sparse_samples_takes_dense_ones():
     X = np.maximum(SCALED, 0)
     model = GeminiClustering(random_state=0).fit(sp.csr_array(X))
     agrees(to_onnx(model), model, X, 1e-10)
+
+
+@pytest.mark.parametrize("dtype", [int, "float16", "flaot32", 3, {"a": 1}])
+def test_other_types_are_refused(dtype):
+    model = GeminiClustering(3, model="linear", n_init=1, random_state=0).fit(WINE)
+    hint = re.escape(" Did you mean 'float32'?") if dtype == "flaot32" else ""
+    with pytest.raises(ValueError, match=f"dtype=.* must be one of float64, float32, or.*{hint}"):
+        to_onnx(model, dtype=dtype)
 
 
 @pytest.mark.parametrize("offset", [0, 1e4])

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
 from sklearn.utils.fixes import parse_version
 
 from gemclust import GeminiClustering, select_n_clusters
@@ -284,6 +285,38 @@ def test_tensors_are_as_good_as_arrays():
     np.testing.assert_array_equal(by_tensor.predict_proba(tensor), proba)
     tensors = torch.from_numpy(proba).requires_grad_()
     assert gemini_score(tensor, tensors, "mi") == gemini_score(X, proba, "mi")
+
+
+def test_bfloat16_is_taken_as_float32():
+    coarse = torch.from_numpy(X).bfloat16()
+    by_tensor = GeminiClustering(3, n_init=1, random_state=0).fit(coarse)
+    by_array = GeminiClustering(3, n_init=1, random_state=0).fit(coarse.float().numpy())
+    proba = by_tensor.predict_proba(coarse)
+    assert proba.dtype == np.float32
+    np.testing.assert_array_equal(proba, by_array.predict_proba(coarse.float().numpy()))
+    assert gemini_score(coarse, torch.from_numpy(proba)) == gemini_score(coarse.float(), proba)
+
+
+def test_half_precision_is_taken_as_scikit_learn_does():
+    half = torch.from_numpy(X).half()
+    by_tensor = GeminiClustering(3, n_init=1, random_state=0).fit(half)
+    by_array = GeminiClustering(3, n_init=1, random_state=0).fit(half.double().numpy())
+    proba = by_tensor.predict_proba(half)
+    assert proba.dtype == check_array(half.numpy(), dtype=[np.float64, np.float32]).dtype
+    np.testing.assert_array_equal(proba, by_array.predict_proba(half.double().numpy()))
+
+
+UNFIT = {
+    "torch.float8_e4m3fn": lambda tensor: tensor.to(torch.float8_e4m3fn),
+    "torch.sparse_coo": lambda tensor: tensor.to_sparse(),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_tensor_that_no_array_holds_is_refused(kind):
+    given = UNFIT[kind](torch.from_numpy(X))
+    with pytest.raises(ValueError, match=rf"^A tensor of .*{kind}.* convert it"):
+        GeminiClustering(3).fit(given)
 
 
 # Help

@@ -14,7 +14,7 @@ ROOT = Path(gemclust.__file__).parent
 
 LAYERS = [
     {"datasets", "messages", "threads", "distributed", "samples"},
-    {"objectives", "models", "modules", "canonical", "categorical", "pipelines"},
+    {"objectives", "models", "modules", "canonical", "categorical", "pipelines", "some_features"},
     {"chunks", "kernels", "means", "views", "rounding", "imitation"},
     {"distances", "features", "valleys", "shards"},
     {"geometry"},

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from gemclust.displays.base import add_legend, axes_for, cluster_colours, fading
-from gemclust.pipelines import seen_by_clusterer
+from gemclust.pipelines import Seen, seen_by_clusterer
 
 
 class ClustersDisplay:
@@ -71,8 +74,9 @@ class ClustersDisplay:
             New or old samples.
         embedding : transformer, or array-like of shape (n_samples, 2), default=None
             Where samples are drawn, or what makes two dimensions of the features that the clusterer
-            sees: a fitted or new transformer, such as UMAP. None: the features themselves if they
-            are two, else their principal components (of sparse X, not centred).
+            sees, such as UMAP. A fitted transformer is used as it is; of one that is not fitted, or
+            that places no new samples, as TSNE, a copy is fitted to X. None: the features
+            themselves if they are two, else their principal components (of sparse X, not centred).
         ax : matplotlib Axes, default=None
             Where to draw; None: in a new figure.
 
@@ -89,8 +93,8 @@ class ClustersDisplay:
         names = ("", "")
         if embedding is None:
             points, names = _two_dimensions(seen.X, seen.names)
-        elif hasattr(embedding, "fit_transform"):
-            points = np.asarray(embedding.fit_transform(seen.X))
+        elif hasattr(embedding, "fit"):
+            points = np.asarray(_embedded(embedding, seen))
         else:
             points = np.asarray(embedding)
         if points.shape != (seen.X.shape[0], 2):
@@ -144,6 +148,21 @@ def _two_dimensions(X: Any, names: NDArray[Any]) -> tuple[NDArray[Any], tuple[st
     points = np.asarray(method.fit_transform(X))
     first, second = (f"{share:.0%} of the variance" for share in method.explained_variance_ratio_)
     return points, (f"component 1, {first}", f"component 2, {second}")
+
+
+def _embedded(transformer: Any, seen: Seen) -> Any:
+    """Where a transformer places the samples, itself if it is fitted, else a copy."""
+    X = seen.table if hasattr(transformer, "feature_names_in_") else seen.X
+    return transformer.transform(X) if _places(transformer) else clone(transformer).fit_transform(X)
+
+
+def _places(transformer: Any) -> bool:
+    """Whether new samples can be placed by what it was fitted to."""
+    try:
+        check_is_fitted(transformer)
+    except NotFittedError:
+        return False
+    return hasattr(transformer, "transform")
 
 
 def _dense(X: Any) -> NDArray[Any]:
