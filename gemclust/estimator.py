@@ -330,7 +330,8 @@ class GeminiClustering(
             restart, selection = fit.join(lambda tree: automatic.resolve_number(self, tree))
             found = automatic.resolve_number(self, selection.tree)
             progress.note("%d units form %d clusters", n_units, found)
-            n_units = automatic.more_units(self, n_units, found, shard)
+            ended = fit.run.interrupted or fit.run.stopped
+            n_units = 0 if ended else automatic.more_units(self, n_units, found, shard)
         self._keep(fit, restart)
         self.selection_ = selection
         with progress.stage("evaluating"):

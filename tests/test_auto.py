@@ -19,6 +19,7 @@ from gemclust import GeminiClustering, automatic, fitting
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, SlicedWasserstein, Wasserstein
+from gemclust.progress import Progress
 
 CENTRES = [(0, 0), (9, 0), (0, 9)]
 X, TRUTH = make_blobs(150, centers=CENTRES, random_state=0)
@@ -159,6 +160,26 @@ def test_units_are_doubled_where_they_are_few(monkeypatch):
     assert model.n_clusters_ >= few.n_clusters_
     assert model.n_clusters_ == 15
     assert adjusted_rand_score(truth, model.labels_) > 0.99
+
+
+def test_interrupt_where_units_are_few_ends_training(monkeypatch):
+    """Twice the units would be trained anew, and what the interrupt has kept thrown away."""
+    trained = []
+
+    def interrupt(self, iteration, loss):
+        trained.append(iteration)
+        raise KeyboardInterrupt
+
+    centres = 10 * np.stack(np.divmod(np.arange(15), 4), 1)
+    samples, _ = make_blobs(750, centers=centres, random_state=0)
+    monkeypatch.setattr(automatic, "UNITS", 20)
+    monkeypatch.setattr(automatic, "MOST_UNITS", 40)
+    monkeypatch.setattr(Progress, "__call__", interrupt)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model = make().fit(samples)
+    assert trained == [1]
+    assert sum(map(len, model.selection_.leaves)) == 20
+    assert 3 * model.n_clusters_ > 20
 
 
 def test_found_number_is_bounded():
