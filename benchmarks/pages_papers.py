@@ -100,6 +100,7 @@ def main():
         tables.moons_table(moon),
         "## MNIST\n",
         *(["![Objective by epoch](images/papers_mnist.svg)\n"] if pictures.draw_mnist() else []),
+        *wrapped(words.mnist_words(results["mnist"])),
         tables.mnist_table(results["mnist"]),
         "## Affinity from other features\n",
         *_picture("affinity", "ARI against the quality of the affinity", results),
