@@ -30,10 +30,9 @@ from gemclust.fitting import Fit, Frame
 from gemclust.messages import naming_columns, warn
 from gemclust.models import most_probable
 from gemclust.objectives import Objective
-from gemclust.problem import Problem
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import as_array, to_tensor, working_dtype
-from gemclust.selection import best_restart, winners
+from gemclust.selection import Winners, best_restart, winners
 from gemclust.shards import Shard
 from gemclust.training import one_pass
 
@@ -303,10 +302,9 @@ class GeminiClustering(
         goes_on = self.warm_start and hasattr(self, "_parameters")
         checks.check_same_everywhere(self, samples, processes, goes_on)
         shard = Shard(samples, weight, matrix, processes, automatic.resolve_spread(self))
-        with Progress(self, self.verbose) as progress:
+        with Progress(self, self.verbose, forgiving=not processes.several) as progress:
             fitted._fit(shard, objective, progress)
-            with progress.stage("labelling"):
-                fitted._label(samples, shard)
+            progress.finish("labelling", lambda: fitted._label(samples, shard))
         for stale in {name for name in vars(self) if name.endswith("_")} - set(vars(fitted)):
             delattr(self, stale)
         self.__dict__.update(fitted.__dict__)
@@ -321,21 +319,29 @@ class GeminiClustering(
         fit = Fit(self, shard, objective, progress, last)
         if not merging:
             fit.train(n_units, merging)
-            with progress.stage("evaluating"):
-                self._keep(fit, best_restart(fit.problem, fit.run))
-                self._join([[unit] for unit in range(n_units)], fit.problem)
+            clusters = [[unit] for unit in range(n_units)]
+
+            def best() -> tuple[int, Winners]:
+                restart = best_restart(fit.problem, fit.run)
+                return restart, winners(fit.problem, fit.run.only(restart).parameters, clusters)
+
+            restart, kept = progress.finish("evaluating", best)
+            self._keep(fit, restart)
+            self._join(kept)
             return
         while n_units:
             fit.train(n_units, merging)
             restart, selection = fit.join(lambda tree: automatic.resolve_number(self, tree))
             found = automatic.resolve_number(self, selection.tree)
             progress.note("%d units form %d clusters", n_units, found)
-            ended = fit.run.interrupted or fit.run.stopped
+            ended = fit.run.interrupted or fit.run.stopped or progress.interrupted
             n_units = 0 if ended else automatic.more_units(self, n_units, found, shard)
+        parameters, clusters = fit.run.only(restart).parameters, selection.clusters(found)
+        kept = progress.finish("evaluating", lambda: winners(fit.scored(), parameters, clusters))
         self._keep(fit, restart)
+        selection.valleys = selection.valleys[np.ix_(kept.numbers, kept.numbers)]
         self.selection_ = selection
-        with progress.stage("evaluating"):
-            self._join(selection.clusters(found), fit.scored())
+        self._join(kept)
 
     def _label(self, samples: Any, shard: Shard) -> None:
         """Set the labels of the training samples."""
@@ -348,12 +354,8 @@ class GeminiClustering(
         self.labels_ = log_proba.argmax(1)
         self.probabilities_ = np.exp(log_proba)
 
-    def _join(self, clusters: list[list[int]], problem: Problem) -> None:
-        """Make clusters of the units, and set the attributes that follow."""
-        parameters = to_tensor(self._parameters[None], problem.weight.device)
-        kept = winners(problem, parameters, clusters)
-        if hasattr(self, "selection_"):
-            self.selection_.valleys = self.selection_.valleys[np.ix_(kept.numbers, kept.numbers)]
+    def _join(self, kept: Winners) -> None:
+        """Set the attributes that follow from the clusters that are left."""
         self._clusters = kept.clusters
         self.n_clusters_ = self._n_features_out = len(kept.clusters)
         self.cluster_proportions_ = kept.proportions

@@ -232,10 +232,13 @@ class Fit:
     def join(self, number: Callable[[MergeTree], int]) -> tuple[int, Selection]:
         """The restart to keep, and how its units are joined; of a tree, `number` makes a number."""
         n_units, n_restarts = self.frame.model.n_units, len(self.run.parameters)
-        with self.progress.stage(f"joining {n_units} units", 1 + n_restarts):
+
+        def work() -> tuple[int, Selection]:
             points = self.test_points()
             self.progress.step("neighbours")
             return select(self.problem, self.run, points, number, self.progress.step)
+
+        return self.progress.finish(f"joining {n_units} units", work, 1 + n_restarts)
 
     def test_points(self) -> TestPoints:
         """Samples between which valleys are looked for."""

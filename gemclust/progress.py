@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
+from gemclust.messages import warn
+
 try:
     from sklearn.callback import CallbackSupportMixin
     from sklearn.callback import with_callbacks as _with_callbacks
@@ -23,6 +25,7 @@ __all__ = ["CallbackSupportMixin", "Progress", "with_callbacks"]
 
 logger = logging.getLogger("gemclust")
 
+Result = TypeVar("Result")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -41,17 +44,23 @@ class Progress:
     verbose : int
         0: callbacks only; n: stages and every n-th iteration to the log "gemclust", at level INFO,
         which goes to standard error if no handler is configured.
+    forgiving : bool
+        Whether the first interrupt after training is survived.
 
     Attributes
     ----------
     unit : float
         What an objective of 1 is worth in the units of X.
+    interrupted : bool
+        Whether a stage after training has been interrupted.
     """
 
-    def __init__(self, estimator: Any, verbose: int) -> None:
+    def __init__(self, estimator: Any, verbose: int, forgiving: bool = True) -> None:
         self.estimator = estimator
         self.verbose = verbose
+        self.forgiving = forgiving
         self.unit = 1.0
+        self.interrupted = False
         self.task: Any = None
         if hasattr(estimator, "_init_callback_context"):
             # Where units turn out to be few, training begins anew: nobody knows how many stages.
@@ -94,8 +103,29 @@ class Progress:
         try:
             yield
             self.task.call_on_fit_task_end(estimator=self.estimator)
+        except KeyboardInterrupt:
+            self.task.call_on_fit_task_end(estimator=self.estimator)
+            raise
         finally:
             self.task = whole
+
+    def finish(self, name: str, work: Callable[[], Result], n_steps: int = 0) -> Result:
+        """A stage after training, begun anew after an interrupt; a second one gives up.
+
+        What was trained would be lost otherwise. `work` changes nothing, so that it may begin anew.
+        """
+        try:
+            with self.stage(name, n_steps):
+                return work()
+        except KeyboardInterrupt:
+            if self.interrupted or not self.forgiving:
+                raise
+            self.interrupted = True
+        warn(
+            f"Interrupted while {name}, which begins anew, so that what was trained is kept. "
+            "Another interrupt gives up."
+        )
+        return self.finish(name, work, n_steps)
 
     def step(self, name: str) -> bool:
         """Report a step of this stage; returns whether a callback wants the stage to stop."""

@@ -972,6 +972,75 @@ def test_interrupt_keeps_the_best_so_far(solver, last):
         assert estimator.objective_value_ >= reached * (1 - 1e-8)
 
 
+class CtrlC(logging.Handler):
+    """Comes when a stage of this name begins, so many times."""
+
+    def __init__(self, stage, times):
+        super().__init__()
+        self.stage, self.left = stage, times
+
+    def emit(self, record):
+        if record.getMessage().startswith(self.stage) and self.left:
+            self.left -= 1
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def interrupting():
+    handlers = []
+
+    def interrupt(stage, times=1):
+        handlers.append(CtrlC(stage, times))
+        logging.getLogger("gemclust").addHandler(handlers[-1])
+        return handlers[-1]
+
+    yield interrupt
+    for handler in handlers:
+        logging.getLogger("gemclust").removeHandler(handler)
+
+
+STAGES_AFTER = [("auto", "joining"), ("auto", "evaluating"), (3, "evaluating"), (3, "labelling")]
+
+
+@pytest.mark.parametrize(("n_clusters", "stage"), STAGES_AFTER)
+def test_first_interrupt_after_training_keeps_what_was_trained(interrupting, n_clusters, stage):
+    expected = make(n_clusters=n_clusters).fit(OVERLAPPING)
+    ctrl_c = interrupting(stage)
+    with pytest.warns(UserWarning, match=f"Interrupted while {stage}.*begins anew") as record:
+        estimator = make(n_clusters=n_clusters, verbose=1).fit(OVERLAPPING)
+    assert ctrl_c.left == 0
+    assert record[0].filename == __file__
+    np.testing.assert_array_equal(estimator.labels_, expected.labels_)
+    assert estimator.objective_value_ == expected.objective_value_
+    assert hasattr(estimator, "selection_") == (n_clusters == "auto")
+
+
+@pytest.mark.parametrize(("n_clusters", "stage"), STAGES_AFTER)
+def test_second_interrupt_gives_up_and_changes_nothing(interrupting, n_clusters, stage):
+    estimator = make(n_clusters=2).fit(OVERLAPPING)
+    before = estimator.labels_
+    interrupting(stage, 2)
+    with pytest.warns(UserWarning, match="begins anew"), pytest.raises(KeyboardInterrupt):
+        estimator.set_params(n_clusters=n_clusters, verbose=1).fit(OVERLAPPING)
+    assert estimator.labels_ is before
+    assert estimator.n_clusters_ == 2
+
+
+def test_interrupts_of_two_stages_are_a_first_and_a_second(interrupting):
+    interrupting("evaluating")
+    interrupting("labelling")
+    with pytest.warns(UserWarning, match="evaluating"), pytest.raises(KeyboardInterrupt):
+        make(verbose=1).fit(OVERLAPPING)
+
+
+def test_interrupted_stage_is_a_task_that_ends(recorder, interrupting):
+    callback = recorder()
+    interrupting("evaluating")
+    with pytest.warns(UserWarning, match="begins anew"):
+        make(verbose=1).set_callbacks(callback).fit(OVERLAPPING)
+    assert sorted(callback.begun) == sorted(callback.ended)
+
+
 class InterruptedLinear(nn.Linear):
     """Ctrl-C at the n-th call."""
 
