@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -86,7 +86,7 @@ class GeminiClustering(
         lie apart. "categorical" has free logits for each training sample, for graphs and other data
         of which only an affinity is known; it predicts no new points. "auto" is "local" where there
         are more units than clusters, else "mlp".
-    hidden_layer_sizes : sequence of int, default=(32,)
+    hidden_layer_sizes : int or sequence of int, default=(32,)
         Units of each hidden layer of the "mlp".
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         What follows each hidden layer.
@@ -210,7 +210,7 @@ class GeminiClustering(
         sensitivity: float = 1.0,
         objective: str | Objective = "auto",
         model: str | Callable[[int, int], nn.Module] | nn.Module = "auto",
-        hidden_layer_sizes: tuple[int, ...] = (32,),
+        hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer[Any]] = (32,),
         activation: str = "relu",
         init: str = "k-means++",
         n_init: int | str = "auto",
