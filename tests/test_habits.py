@@ -1,8 +1,13 @@
 """What users expect without reading: hints, silence, warnings at their line, tensors, help."""
 
+import ast
+import inspect
 import logging
 import re
 import warnings
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -331,3 +336,29 @@ def test_representation_in_a_notebook_documents_the_parameters():
     assert "valleys more significant than 1 / sensitivity are real: larger" in html.replace(
         "<br>", " "
     )
+
+
+MODULES = ["", ".datasets", ".displays", ".explain", ".export", ".metrics", ".objectives"]
+
+
+@pytest.mark.parametrize("suffix", MODULES)
+def test_each_public_name_stands_on_the_api_page(suffix):
+    """Modules stand there by name, what is in them and has a docstring is listed by Sphinx."""
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text()
+    module = import_module(f"gemclust{suffix}")
+    assert re.search(rf"^   {re.escape(module.__name__)}$", page, re.MULTILINE)
+    for name in module.__all__:
+        thing = getattr(module, name)
+        kinds = inspect.isclass, inspect.isfunction, inspect.ismodule
+        if not any(kind(thing) for kind in kinds) and name not in described(module):
+            assert f"py:data:: {module.__name__}.{name}\n" in page
+
+
+def described(module):
+    """Names that the module itself sets and describes in a string below."""
+    body = ast.parse(inspect.getsource(module)).body
+    return [
+        ast.unparse(line.target if isinstance(line, ast.AnnAssign) else line.targets[0])
+        for line, below in pairwise(body)
+        if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(below, ast.Expr)
+    ]

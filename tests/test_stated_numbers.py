@@ -77,6 +77,7 @@ STATED = [
     ("limits", "hence {} of 200,000 samples", 200_000 * selection.MOST_REQUIRED / LOOKED_AT),
     ("number_of_clusters", "no more than {} iterations", units.UNIT_ITERATIONS),
     ("searching", "is {} / √n times one minus", scorers.DISAGREEMENT),
+    ("searching", "ARI(a, b) - 1 + \\frac{{}}{\\sqrt n}", scorers.DISAGREEMENT),
     ("../coming_from", '`n_init="auto"`: {}, trained side by side', automatic.RESTARTS),
 ]
 
