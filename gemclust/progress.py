@@ -112,7 +112,8 @@ class Progress:
     def finish(self, name: str, work: Callable[[], Result], n_steps: int = 0) -> Result:
         """A stage after training, begun anew after an interrupt; a second one gives up.
 
-        What was trained would be lost otherwise. `work` changes nothing, so that it may begin anew.
+        What was trained would be lost otherwise. `work` leaves the same whether it is done once or
+        begun twice.
         """
         try:
             with self.stage(name, n_steps):
