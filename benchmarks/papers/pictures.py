@@ -5,7 +5,7 @@ from figures import OKABE_ITO, svg
 from pages import rows
 
 from papers import affinity, categorical, cost, gaussian_student, mnist, moons
-from papers.fits import GEMINIS, MMDS, TRANSPORT, method_of
+from papers.fits import GEMINIS, MMDS, TRANSPORT, method_of, setting_of
 
 
 def draw_gaussian_student(found):
@@ -92,7 +92,8 @@ def moons_panels(found):
 def draw_mnist():
     curves = {}
     for row in rows("papers_mnist_curves.csv"):
-        if row["seed"] == "0" and not row["method"].startswith(mnist.FIRST):
+        first_run = setting_of(row["method"])[0] in mnist.FIRST.values()
+        if row["seed"] == "0" and not first_run:
             curves.setdefault(row["method"], {}).setdefault(row["objective"], [])
             curves[row["method"]][row["objective"]].append(float(row["value"]))
     if not curves:
