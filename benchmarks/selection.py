@@ -24,7 +24,8 @@ from selection_methods import METHODS, UNSEEDED, Problem
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = [*harness.Cell._fields, "n_samples", "true", "found", "exact", "within_one", "ari"]
 COLUMNS += ["seconds", "note"]
-FEW, ALL = "2000", "10000"  # at most that many samples of a set; no set has more than ALL
+# At most that many samples of a set; none but those of small groups have more than ALL.
+FEW, ALL, WHOLE = "2000", "10000", "20000"
 REAL = ("fcps", "wut", "uci", "sklearn")
 TIME_LIMIT = 120  # seconds of the processor for each fit
 SINGLE_SEED = 500  # samples above which gemclus is run with one seed

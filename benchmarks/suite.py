@@ -1,8 +1,8 @@
 """The data sets on which finding the number of clusters is developed and judged.
 
-``NAMES`` holds the 84 sets of the suite, ``BLOBS_MANY`` sets with up to 100 clusters and
-``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for choosing
-constants); ``load`` reads or makes any of them.
+``NAMES`` holds the 84 sets of the suite, ``BLOBS_MANY`` sets with up to 100 clusters,
+``SMALL_GROUPS`` sets with a small one among large ones, and ``UNIMODAL`` sets in which every split
+is false (``UNIMODAL_TUNED``: such sets for choosing constants); ``load`` reads or makes any.
 """
 
 import hashlib
@@ -60,6 +60,12 @@ def blobs(rng, n_clusters, n_features, per_cluster=None):
 
 def varied(rng, n_features, sizes, stds):
     return around(rng, centers(rng, len(sizes), n_features, 6 * max(stds)), sizes, stds)
+
+
+def large_and_small(rng, n_features, n_small):
+    means = np.zeros((4, n_features))
+    means[1:, :2] = [10, 0], [0, 10], [-8, -8]
+    return around(rng, means, [*np.diff(np.linspace(0, 20_000 - n_small, 4, dtype=int)), n_small])
 
 
 def moons(rng, noise):
@@ -170,11 +176,18 @@ SPLITS = {
     for n in (50, 150, 500, 1500, 5000)
     for copy in range(4)
 }
-BLOBS_MANY = tuple(MANY)
+# Three large groups of 20,000 points, and one of so many per mille of them.
+SMALL = {
+    f"small/d{d}_{share}_{copy}": partial(large_and_small, n_features=d, n_small=20 * share)
+    for d in (2, 5, 10, 30)
+    for share in (2, 5)
+    for copy in range(4)
+}
+BLOBS_MANY, SMALL_GROUPS = tuple(MANY), tuple(SMALL)
 # The level of valleys was set by the first two draws of each; the others are for judging.
 UNIMODAL_TUNED = tuple(name for name in SPLITS if name[-1] in "01")
 UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
-MAKERS = GENERATED | MANY | SPLITS
+MAKERS = GENERATED | MANY | SMALL | SPLITS
 
 
 def fetch(name):

@@ -55,6 +55,7 @@ UNITS |= {"iterations 1": {"fitting.UNIT_ITERATIONS": 1}}
 UNITS |= {"samples 10": {"fitting.SAMPLES_PER_UNIT": 10}}
 UNITS |= {"landmarks 64": {"units.LANDMARKS": 64}}
 POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
+STRAYS = {"strays stay": {"selection.TestPoints.settled": lambda points, units: units}}
 RULE = {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 # Without the fall of the level between 2 and 2.5 dimensions.
 RULE |= {"level straight": {"valleys.LEVELS": (0.23, 0.38, 0.53, 0.60, 0.98)}}
@@ -72,7 +73,7 @@ LEVELS = {
     f"level of {name} {value}": {"valleys.level": {name: value}}
     for name, value in (("n_points", 500), ("scale", 8), ("dimension", 2))
 }
-CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | RULE | PARTS | LEVELS
+CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | STRAYS | RULE | PARTS | LEVELS
 
 
 def cells():
@@ -85,6 +86,9 @@ def cells():
     for method in (CHOSEN, *PARTS):
         for name in MANY:
             yield harness.Cell(name, method, selection.FEW, 0)
+    for method in (CHOSEN, *STRAYS):
+        for name in suite.SMALL_GROUPS:
+            yield harness.Cell(name, method, selection.WHOLE, 0)
     for method in CONSTANTS:
         for name in TUNED if method != CHOSEN else ():
             yield harness.Cell(name, method, selection.FEW, 0)

@@ -27,6 +27,10 @@ POINTS_PER_UNIT = 100
 MOST_REQUIRED = 20
 """No more of these points than so many are asked of a cluster."""
 
+STRAY_NEIGHBOURS = 10
+"""A point is a stray if most of so many nearest neighbours are in one other unit, and one at most
+is in its own: it goes with them, and those that are strays then, too."""
+
 LEAST_POINTS = 6
 """Of fewer, nothing can be said about valleys between them."""
 
@@ -211,6 +215,22 @@ class TestPoints:
         # Of fewer points nothing can be said.
         self.views = views(n_neighbours) if len(inputs) >= LEAST_POINTS else None
 
+    def settled(self, units: NDArray[Any]) -> NDArray[Any]:
+        """The unit of each point, of strays that of their neighbours.
+
+        Points of a small group that a unit of a large one has won would bridge the gap.
+        """
+        if self.views is None:
+            return units
+        neighbours = self.views[0].neighbours[:, :STRAY_NEIGHBOURS]
+        for _ in range(2):
+            near = units[neighbours]
+            # A unit that has more than half of them has the middle one, too.
+            middle = np.sort(near, axis=1)[:, near.shape[1] // 2]
+            most = 2 * (near == middle[:, None]).sum(1) > near.shape[1]
+            units = np.where(most & ((near == units[:, None]).sum(1) <= 1), middle, units)
+        return units
+
     def valleys(self, labels: NDArray[Any]) -> Valleys | None:
         """What lies between these groups of them."""
         return None if self.views is None else Valleys(self.views, labels, self.smallest)
@@ -257,9 +277,8 @@ def _grow(
     problem: Problem, parameters: Tensor, points: TestPoints
 ) -> tuple[Selection, Valleys | None]:
     log_proba = log_probabilities(problem.model, parameters, points.inputs)[0]
-    seen, labels, sizes = np.unique(
-        most_probable(log_proba).cpu().numpy(), return_inverse=True, return_counts=True
-    )
+    units = points.settled(most_probable(log_proba).cpu().numpy())
+    seen, labels, sizes = np.unique(units, return_inverse=True, return_counts=True)
     # A unit that wins no point goes with that of the point where it is most probable.
     leaf = labels[log_proba.max(0).indices.cpu().numpy()]
     leaf[seen] = np.arange(len(seen))

@@ -246,6 +246,36 @@ def test_of_very_few_points_nothing_is_said():
 # Test points
 
 
+def small_beside_large():
+    """Points, and the unit of each: two in a large group, one in a small one and in a tiny one."""
+    rng = np.random.RandomState(0)
+    sizes = [300, 40, 4]
+    X = np.repeat([0.0, 30.0, 60.0], sizes)[:, None] + rng.normal(size=(sum(sizes), 2))
+    return TestPoints(Samples(X), lambda n: views_of(X, n, rng), None), np.repeat(
+        [0, 1, 2, 3], [150, 150, 40, 4]
+    )
+
+
+def test_strays_go_with_their_neighbours_and_small_units_stay():
+    points, units = small_beside_large()
+    where = points.views[0].points
+    # Two halves of a group are no strays where they are cut straight.
+    units[:300] = np.argsort(np.argsort(where[:300, 0])) // 150
+    np.testing.assert_array_equal(points.settled(units), units)
+    # Nearest neighbours: each of the two finds the other one in its unit.
+    pair = [300, points.views[0].neighbours[300, 0]]
+    strayed = units.copy()
+    strayed[pair] = 1
+    np.testing.assert_array_equal(points.settled(strayed), units)
+
+
+def test_small_group_is_found_though_a_unit_of_a_large_one_has_won_some_of_it():
+    points, units = small_beside_large()
+    units[[300, 301]] = 1
+    bridged, settled = (points.valleys(each).matrix() for each in (units, points.settled(units)))
+    assert bridged[2, :2].min() < 1 < settled[2, :2].min()
+
+
 def test_test_points_are_few_and_spread_by_weight():
     assert len(points_to_test(np.ones(25_000), 20)) == 2_000
     assert len(points_to_test(np.ones(25_000), 100)) == 10_000

@@ -72,6 +72,7 @@ STATED = [
     ("number_of_clusters", "k = {}, {}, {}, {}, ... up to", tuple(views.SCALES[:4])),
     ("number_of_clusters", "where n is {} times its number", valleys.PART),
     ("number_of_clusters", "one for every {} distinct samples", automatic.UNIT_SAMPLES),
+    ("number_of_clusters", "most of the nearest {} are in one", selection.STRAY_NEIGHBOURS),
     ("limits", "of more than {} samples, that many are looked at", LOOKED_AT),
     ("limits", "needs some {} among them", selection.MOST_REQUIRED),
     ("limits", "hence {} of 200,000 samples", 200_000 * selection.MOST_REQUIRED / LOOKED_AT),
