@@ -81,8 +81,8 @@ get {seeds}: smaller differences say nothing.
 - width ({width:g}): of the kernel, in median distances between units. Narrow units straddle gaps.
 - iterations ({iterations}), samples ({samples} a unit), landmarks ({landmarks}): of training.
 - points ({points} for each unit): between which valleys are looked for.
-- strays stay in their units: a point is one if of its {strays} nearest neighbours most are in one
-  other unit, and at most one is in its own; without this line it goes with them.
+- strays stay in their units instead of going with their neighbours: points of which most of the
+  {strays} nearest neighbours are in one other unit, and at most one is in their own.
 - gap power ({power:g}) of the rank of the nearest neighbour across.
 - deepest ({deepest}): scales and views over which a valley is averaged.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
@@ -99,10 +99,10 @@ points are drawn, 67 and 40 for each blob:
 {many}
 ## Small groups
 
-A unit of a large group that wins a few points of a small one far away bridges the gap between
-them. {n_small} sets of 20,000 points: three Gaussians, and a fourth of 40 or 100 points at 11
-standard deviations from the nearest; d = 2, 5, 10 and 30. Half of the points, at most, are looked
-at. The library, and without sending strays to their neighbours:
+A unit of a large group that wins a few points of a small one bridges the gap between them.
+{n_small} sets of three Gaussians with 6,600 points each, and a fourth with 40 or 100, no two nearer
+than 6 standard deviations; d = 2, 5, 10 and 30. Valleys are looked for between about half of the
+points. The library, and with strays that stay in their units:
 
 {small}"""
 

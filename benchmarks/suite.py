@@ -62,12 +62,6 @@ def varied(rng, n_features, sizes, stds):
     return around(rng, centers(rng, len(sizes), n_features, 6 * max(stds)), sizes, stds)
 
 
-def large_and_small(rng, n_features, n_small):
-    means = np.zeros((4, n_features))
-    means[1:, :2] = [10, 0], [0, 10], [-8, -8]
-    return around(rng, means, [*np.diff(np.linspace(0, 20_000 - n_small, 4, dtype=int)), n_small])
-
-
 def moons(rng, noise):
     X, y = bundled.make_moons(1000, noise=noise, random_state=rng)
     return X, y + 1
@@ -176,11 +170,10 @@ SPLITS = {
     for n in (50, 150, 500, 1500, 5000)
     for copy in range(4)
 }
-# Three large groups of 20,000 points, and one of so many per mille of them.
 SMALL = {
-    f"small/d{d}_{share}_{copy}": partial(large_and_small, n_features=d, n_small=20 * share)
+    f"small/d{d}_n{n}_{copy}": partial(varied, n_features=d, sizes=(*[6_600] * 3, n), stds=[1] * 4)
     for d in (2, 5, 10, 30)
-    for share in (2, 5)
+    for n in (40, 100)
     for copy in range(4)
 }
 BLOBS_MANY, SMALL_GROUPS = tuple(MANY), tuple(SMALL)

@@ -251,9 +251,8 @@ def small_beside_large():
     rng = np.random.RandomState(0)
     sizes = [300, 40, 4]
     X = np.repeat([0.0, 30.0, 60.0], sizes)[:, None] + rng.normal(size=(sum(sizes), 2))
-    return TestPoints(Samples(X), lambda n: views_of(X, n, rng), None), np.repeat(
-        [0, 1, 2, 3], [150, 150, 40, 4]
-    )
+    units = np.repeat([0, 1, 2, 3], [150, 150, 40, 4])
+    return TestPoints(Samples(X), lambda n: views_of(X, n, rng), None), units
 
 
 def test_strays_go_with_their_neighbours_and_small_units_stay():
