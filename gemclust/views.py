@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from gemclust.objectives import Objective
+from gemclust.projections import local_directions
 
 Array = NDArray[Any]
 
@@ -25,7 +26,11 @@ RANKS = 60
 """Neighbours up to this rank say how wide a gap is."""
 
 COMPONENTS = (2, 5)
-"""Beyond three features the data is seen in so many principal components, too."""
+"""Beyond three features the data is seen in so many principal components, too, and in so many
+directions in which neighbours are near."""
+
+POINTS_PER_FEATURE = 10
+"""Of fewer points for each feature, those directions would be found by chance."""
 
 TREE_FEATURES = 15
 """Up to so many features a tree finds neighbours faster than products of all pairs."""
@@ -65,7 +70,10 @@ class View:
 
 
 def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View]:
-    """Points as they are and, beyond three features, their first principal components.
+    """Points as they are and, beyond three features, projected to planes and five dimensions.
+
+    The projections are to the first principal components, and to the directions that preserve
+    neighbourhoods: features in which there are no clusters hide there what others show.
 
     Parameters
     ----------
@@ -86,14 +94,17 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
         X = TruncatedSVD(n_components, random_state=0).fit_transform(X)
     X = X.toarray() if sp.issparse(X) else X
     X = _spread(np.asarray(X, dtype=np.float64), rng)
-    spaces = [X]
-    if n_features > max(3, COMPONENTS[0]):
-        most = min(MOST_FEATURES, *X.shape)
-        scores = PCA(most, random_state=0).fit_transform(X)
-        whole = scores if X.shape[1] > MOST_FEATURES else X
-        # All components are the points turned round: their valleys would count twice.
-        spaces = [whole, *(scores[:, :n] for n in COMPONENTS if n < scores.shape[1])]
-    return [_view_of_points(space, n_neighbours) for space in spaces]
+    if n_features <= max(3, COMPONENTS[0]):
+        return [_view_of_points(X, n_neighbours)]
+    most = min(MOST_FEATURES, *X.shape)
+    scores = PCA(most, random_state=0).fit_transform(X)
+    whole = _view_of_points(scores if n_features > MOST_FEATURES else X, n_neighbours)
+    spaces = [scores]
+    if len(X) >= POINTS_PER_FEATURE * scores.shape[1]:
+        spaces.append(scores @ local_directions(scores, whole.neighbours[:, :EDGES]))
+    # All of a space's directions are the points turned round: their valleys would count twice.
+    projected = [space[:, :n] for space in spaces for n in COMPONENTS if n < space.shape[1]]
+    return [whole, *(_view_of_points(space, n_neighbours) for space in projected)]
 
 
 def view_of_distances(distances: Array, n_neighbours: int) -> View:

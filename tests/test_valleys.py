@@ -8,8 +8,17 @@ from sklearn.datasets import make_blobs
 
 from gemclust import views as views_module
 from gemclust.objectives import MMD, Wasserstein
+from gemclust.projections import local_directions
 from gemclust.valleys import PART, Depths, Valleys, heights_of, level, merge
-from gemclust.views import EDGES, RANKS, SCALES, as_distances, view_of_distances, views_of
+from gemclust.views import (
+    COMPONENTS,
+    EDGES,
+    RANKS,
+    SCALES,
+    as_distances,
+    view_of_distances,
+    views_of,
+)
 
 
 def between(views, labels):
@@ -82,18 +91,28 @@ def test_view_of_few_features_is_that_of_the_points(n_features):
 
 @pytest.mark.parametrize(
     ("n_features", "dimensions"),
-    # Five features are not seen twice.
-    [(4, [4, 2]), (5, [5, 2]), (6, [6, 2, 5]), (7, [7, 2, 5]), (80, [50, 2, 5])],
+    # Five features are not seen twice; of fewer than ten points a feature, no other directions.
+    [
+        (4, [4, 2, 2]),
+        (5, [5, 2, 2]),
+        (6, [6, 2, 5, 2, 5]),
+        (7, [7, 2, 5, 2, 5]),
+        (8, [8, 2, 5]),
+        (80, [50, 2, 5]),
+    ],
 )
-def test_views_of_many_features_are_principal_components(n_features, dimensions):
+def test_many_features_are_projected(n_features, dimensions):
     points = rng().normal(size=(70, n_features)) * np.linspace(5, 1, n_features)
     views = views_of(points, 20, rng())
     assert [view.dimension for view in views] == dimensions
     scores = points - points.mean(0)
     scores = scores @ np.linalg.svd(scores, full_matrices=False)[2].T
-    for view in views:
+    local = scores @ local_directions(scores, neighbours_by_sorting(scores, EDGES)[1])
+    n_principal = 1 + sum(n < min(n_features, 50) for n in COMPONENTS)
+    for number, view in enumerate(views):
         # All of up to fifty features are seen as they are, which does not change distances.
-        expected, _ = neighbours_by_sorting(scores[:, : view.dimension], 20)
+        space = scores if number < n_principal else local
+        expected, _ = neighbours_by_sorting(space[:, : view.dimension], 20)
         np.testing.assert_allclose(view.distances, expected)
 
 

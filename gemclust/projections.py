@@ -1,0 +1,54 @@
+"""Directions in which points are seen where their features hide the clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+RIDGE = 1e-3
+"""Of the mean local variance, added to that in each direction."""
+
+ROUNDING = 1e-9
+"""Of the mean variance, the least that is added."""
+
+
+def local_directions(points: NDArray[Any], neighbours: NDArray[Any]) -> NDArray[Any]:
+    r"""Directions in which neighbours are near, for all that points are far apart.
+
+    .. math:: \max_w \frac{w^\top T w}{w^\top W w}, \qquad
+              T = \langle (x_i - \bar x)(x_i - \bar x)^\top \rangle, \qquad
+              W = \langle (x_i - x_j)(x_i - x_j)^\top \rangle_{j \text{ near } i}
+
+    In a feature without clusters, neighbours are about as far apart as any points; in one with
+    clusters, as far as their clusters are wide. Source: He and Niyogi, Locality Preserving
+    Projections, NIPS 2003.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features)
+    neighbours : ndarray of int of shape (n_points, n_neighbours)
+        The nearest other points of each.
+
+    Returns
+    -------
+    directions : ndarray of shape (n_features, n_features)
+        In columns, the best first; along each, neighbours are equally far apart.
+    """
+    n_points, n_near = neighbours.shape
+    points = points - points.mean(0)
+    graph = sp.coo_array(
+        (np.ones(neighbours.size), (np.repeat(np.arange(n_points), n_near), neighbours.ravel())),
+        shape=(n_points, n_points),
+    ).tocsr()
+    graph = graph + graph.T
+    degree = graph.sum(0)
+    local = points.T @ (degree[:, None] * points - graph @ points) / neighbours.size
+    total = points.T @ points / n_points
+    # Where neighbours are equal, what is left of the local variance is rounding.
+    ridge = max(RIDGE * np.trace(local), ROUNDING * np.trace(total)) / len(total) or 1.0
+    _, directions = scipy.linalg.eigh(total, local + ridge * np.eye(len(total)))
+    return directions[:, ::-1]
