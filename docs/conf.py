@@ -1,5 +1,7 @@
 """How the documentation is built; `make docs` does it."""
 
+from docutils import nodes
+
 import gemclust
 
 project = "gemclust"
@@ -77,3 +79,13 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "nested_sections": False,
 }
+
+
+def without_last_blank_line(app, document):
+    """Examples in Markdown end in a blank line, which doctest needs and nobody else."""
+    for block in document.findall(nodes.literal_block):
+        block[:] = [nodes.Text(block.astext().rstrip("\n"))]
+
+
+def setup(app):
+    app.connect("doctree-read", without_last_blank_line)
