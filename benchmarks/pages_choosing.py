@@ -36,7 +36,8 @@ classes; 1 is agreement, 0 is chance.
 sets; the best of the others, {peer}: {share:.0%} |
 | a known number, compact clusters | `GeminiClustering(k)`, or K-means | ARI {mmd_ovo} against \
 {kmeans} on {n_real} real sets |
-| ellipses that overlap, few features | a Gaussian mixture | ARI {mixture} on real sets |
+| ellipses that overlap, few features | a Gaussian mixture | ARI {mixture} on real sets, \
+against {mmd_ovo} |
 | a cluster in the middle of others | `objective="mmd_ovo"`, not "mmd_ova" | least ARI {held} \
 against {lost} |
 | far outliers | {robust} | least ARI {heavy_least} on a set with a Student-t component; \
@@ -54,8 +55,8 @@ LeNet-5 {lenet}, perceptron {perceptron} ([example](auto_examples/plot_images.rs
 | sequences | `model=` your torch module | not measured |
 | text | `model="linear"`, sparse TF-IDF | ARI {text_linear} on news of five topics; the default \
 model {text_mlp}, K-means {text_kmeans} ([example](auto_examples/plot_text.rst)) |
-| a graph | `model="categorical"` with a heat kernel, or spectral clustering | ARI {graph_ours} and \
-{graph_spectral} on graphs of {n_blocks} blocks ([example](auto_examples/plot_graph.rst)) |
+| a graph | `model="categorical"` with a heat kernel, or spectral clustering | ARI \
+{graph_ours} and {graph_spectral} on graphs of {n_blocks} blocks ([example](auto_examples/plot_graph.rst)) |
 
 ## The number of clusters
 
@@ -95,13 +96,13 @@ on a machine that did other work besides. [All of it](quality.md).
 | other directions | `MMD("ovo", kernel="cosine")` | not measured |
 | curved clusters at a known number | `n_units={units}` rather than a kernel or metric | ARI \
 {curved_units}; `Wasserstein("ovo", metric="geodesic")` {curved_geodesic}, `MMD("ovo", \
-kernel="rbf", gamma="median")` {curved_rbf} on {n_curved} sets. Other widths, and MMD with a kernel \
-of a distance along the data: [two moons](papers.md#two-moons) |
+kernel="rbf", gamma="median")` {curved_rbf} on {n_curved} sets. Other widths, and MMD with a \
+kernel of a distance along the data: [two moons](papers.md#two-moons) |
 | a graph | `fit(X, affinity=...)` with a heat kernel | ARI {graph_ours} |
 | strings, anything with a similarity of its own | `fit(X, affinity=...)` or a function | better \
 affinities give [better clusters](papers.md#affinity-from-other-features); strings: not measured |
-| more than {exact_kernel:,} samples and a curved kernel | the same: Nystroem features step in | an \
-error of at most {kernel:.2%} for rbf at `gamma="median"` ([all of it](kernels.md)) |
+| more than {exact_kernel:,} samples and a curved kernel | the same: Nystroem features step in | \
+an error of at most {kernel:.2%} for rbf at `gamma="median"` ([all of it](kernels.md)) |
 
 ## The model
 
