@@ -56,7 +56,8 @@ LeNet-5 {lenet}, perceptron {perceptron} ([example](auto_examples/plot_images.rs
 | text | `model="linear"`, sparse TF-IDF | ARI {text_linear} on news of five topics; the default \
 model {text_mlp}, K-means {text_kmeans} ([example](auto_examples/plot_text.rst)) |
 | a graph | `model="categorical"` with a heat kernel, or spectral clustering | ARI \
-{graph_ours} and {graph_spectral} on graphs of {n_blocks} blocks ([example](auto_examples/plot_graph.rst)) |
+{graph_ours} and {graph_spectral} on graphs of {n_blocks} blocks \
+([example](auto_examples/plot_graph.rst)) |
 
 ## The number of clusters
 
