@@ -17,6 +17,7 @@ from gemclust import (
     levels,
     problem,
     progress,
+    rounding,
     selection,
     training,
     units,
@@ -44,6 +45,7 @@ STATED = [
     ("number_of_clusters", "There are at most {} units", automatic.MOST_UNITS),
     ("number_of_clusters", "at most {}; up to", automatic.UNITS),
     ("number_of_clusters", "up to {} where a third", automatic.MOST_UNITS),
+    ("geometry", "`SlicedWasserstein(n_projections={})`", SlicedWasserstein().n_projections),
     ("geometry", "N x N up to {} samples", geometry.EXACT_KERNEL_SAMPLES),
     ("geometry", "`n_components` ({} by default)", geometry.AUTO_COMPONENTS),
     ("training", "L-BFGS on up to {} samples at once", automatic.FULL_BATCH_SAMPLES),
@@ -125,6 +127,57 @@ def test_number_in_the_guide(page, template, number):
 @pytest.mark.parametrize(("template", "number"), DESCRIBED)
 def test_number_in_the_description_of_a_parameter(template, number):
     assert says(GeminiClustering.__doc__, template, number), filled(template, number)
+
+
+def numbers_in(text, pattern):
+    """The numbers that the groups of a pattern find."""
+    return [float(number) for number in re.search(pattern, re.sub(r"\s+", " ", text)).groups()]
+
+
+GUIDE = (DOCS / "user_guide" / "number_of_clusters.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        (GUIDE, r"([\d.]+) % of the points looked at, at least (\d+) and at most (\d+)"),
+        (
+            GeminiClustering.__doc__,
+            r"([\d.]+) % of those looked at \(.*?\), at least (\d+) and at most (\d+) of them",
+        ),
+    ],
+    ids=["guide", "docstring"],
+)
+def test_smallest_cluster_is_as_stated(text, pattern):
+    per_cent, least, most = numbers_in(text, pattern)
+    for n_points in (100, 300, 700, 1500, 3000, 10_000):
+        points = selection.TestPoints(np.empty(n_points), lambda n_neighbours: [], None)
+        assert points.smallest == max(least, min(per_cent / 100 * n_points, most))
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 4, 5, 8, 20])
+def test_level_of_a_valley_is_the_formula_of_the_guide(dimension):
+    plus, flat, unit = numbers_in(
+        GUIDE,
+        r"\\Bigl\( \\ln \\frac\{n\}\{k\} \+ ([\d.]+) \\Bigr\) \\sqrt\{\\max\(d, (\d+)\) / (\d+)\}",
+    )
+    constant = np.interp(1 / dimension, valleys.INVERSE_DIMENSIONS, valleys.LEVELS)
+    for n_points, scale in ((100, 3), (2000, 21)):
+        expected = (np.log(n_points / scale) + plus) * np.sqrt(max(dimension, flat) / unit)
+        assert valleys.level(n_points, scale, dimension) == pytest.approx(constant * expected)
+
+
+def test_rounded_samples_are_as_stated():
+    text = re.sub(r"\s+", " ", (DOCS / "user_guide" / "limits.md").read_text())
+    assert (
+        "more than a tenth of the samples equal others, and most have others in the cells" in text
+    )
+    assert 1 - rounding.DISTINCT == pytest.approx(1 / 10)
+    places = np.arange(60.0)[:, None]
+    lonely = np.arange(100.0, 220.0, 3)[:, None]  # nothing is one step away
+    for alone, most_have in ((lonely, True), (np.concatenate([lonely, lonely + 500]), False)):
+        X = np.concatenate([places, alone])
+        assert (rounding.cell_of(X, np.arange(len(X))) is not None) == most_have
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/getting_started.md"])
