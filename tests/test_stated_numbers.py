@@ -155,6 +155,15 @@ def test_smallest_cluster_is_as_stated(text, pattern):
         assert points.smallest == max(least, min(per_cent / 100 * n_points, most))
 
 
+def test_number_of_points_looked_at_is_as_stated():
+    (each, fewest) = numbers_in(
+        GeminiClustering.__doc__, r"\(at most (\d+) for each unit, of at least (\d+) units\)"
+    )
+    for n_units in (2, 19, 21, 100):
+        points = selection.points_to_test(np.ones(100_000), n_units)
+        assert len(points) == each * max(n_units, fewest)
+
+
 @pytest.mark.parametrize("dimension", [1, 2, 4, 5, 8, 20])
 def test_level_of_a_valley_is_the_formula_of_the_guide(dimension):
     plus, flat, unit = numbers_in(
@@ -172,7 +181,7 @@ def test_rounded_samples_are_as_stated():
     assert (
         "more than a tenth of the samples equal others, and most have others in the cells" in text
     )
-    assert 1 - rounding.DISTINCT == pytest.approx(1 / 10)
+    assert pytest.approx(1 / 10) == 1 - rounding.DISTINCT
     places = np.arange(60.0)[:, None]
     lonely = np.arange(100.0, 220.0, 3)[:, None]  # nothing is one step away
     for alone, most_have in ((lonely, True), (np.concatenate([lonely, lonely + 500]), False)):
