@@ -84,7 +84,9 @@ sphinx_gallery_conf = {
 def without_last_blank_line(app, document):
     """Examples in Markdown end in a blank line, which doctest needs and nobody else."""
     for block in document.findall(nodes.literal_block):
-        block[:] = [nodes.Text(block.astext().rstrip("\n"))]
+        if block.rawsource == block.astext():
+            block.rawsource = block.rawsource.rstrip("\n")
+            block[:] = [nodes.Text(block.rawsource)]
 
 
 def setup(app):
