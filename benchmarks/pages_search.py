@@ -26,7 +26,7 @@ NAMES = {
 FAMILIES = {"mmd_ovo": "MMD, linear kernel"}
 FAMILIES |= {f"rbf {w}": f"MMD, Gaussian kernel, gamma {w} x that of the median" for w in WIDTHS}
 FAMILIES |= {"tv_ova": "total variation", "units": "40 units, merged"}
-TITLES = {"number": "The number of clusters alone", "all": "Number, kernel and objective"}
+TITLES = {"number": "The number of clusters alone", "all": "Number, kernel width and objective"}
 HALVES = {
     "tuned": [name for name in SETS if suite.tuned(name)],
     "held out": [name for name in SETS if not suite.tuned(name)],
@@ -63,8 +63,8 @@ search, but one fit of all samples.
 {sets}
 ## The objective and kernel that each scorer chooses
 
-In how many of the {n_rows} searches over number, kernel and objective. A gamma of 1 is that of the
-median distance between samples.
+In how many of the {n_rows} searches over number, kernel width and objective. A gamma of 1 is that
+of the median distance between samples.
 
 {chosen}
 ## How the recommended scorer works

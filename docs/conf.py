@@ -1,5 +1,7 @@
 """How the documentation is built; `make docs` does it."""
 
+from docutils import nodes
+
 import gemclust
 
 project = "gemclust"
@@ -77,3 +79,15 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "nested_sections": False,
 }
+
+
+def without_last_blank_line(app, document):
+    """Examples in Markdown end in a blank line, which doctest needs and nobody else."""
+    for block in document.findall(nodes.literal_block):
+        if block.rawsource == block.astext():
+            block.rawsource = block.rawsource.rstrip("\n")
+            block[:] = [nodes.Text(block.rawsource)]
+
+
+def setup(app):
+    app.connect("doctree-read", without_last_blank_line)

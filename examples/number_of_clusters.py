@@ -1,5 +1,12 @@
-"""How many clusters are there in pictures of digits, and why? Prints the answer and draws it."""
+"""How many clusters are there in pictures of digits, and why? Prints the answer and draws it.
 
+    python examples/number_of_clusters.py [PICTURE]
+
+The picture is number_of_clusters.svg in the current folder, if no other name is given. That of the
+documentation is drawn by `python examples/number_of_clusters.py docs/images/selection_example.svg`.
+"""
+
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,10 +19,8 @@ from sklearn.metrics import adjusted_rand_score
 from gemclust import GeminiClustering
 from gemclust.displays import SelectionDisplay
 
-PICTURE = Path(__file__).parent.parent / "docs" / "images" / "selection_example.svg"
 
-
-def main():
+def main(picture="number_of_clusters.svg"):
     X, y = load_digits(return_X_y=True)
     model = GeminiClustering(n_init=5, random_state=0).fit(X)
     evidence = model.selection_
@@ -30,10 +35,9 @@ def main():
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gemclust", "font.size": 8}):
         display = SelectionDisplay.from_estimator(model)
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        display.figure_.savefig(PICTURE, metadata={"Date": None})
-    print(f"written: {PICTURE}")
+        display.figure_.savefig(picture, metadata={"Date": None})
+    print(f"written: {Path(picture).resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

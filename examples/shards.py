@@ -2,7 +2,8 @@
 
     torchrun --nproc-per-node 2 examples/shards.py part-*.parquet
 
-Each process writes the clusters of its rows beside its files, to NAME.clusters.csv.
+It needs polars (`pip install polars`). Each process writes the clusters of its rows beside its
+files, to NAME.clusters.csv.
 """
 
 import sys

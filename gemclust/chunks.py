@@ -18,6 +18,14 @@ WHOLE = 2**22
 CHUNK = 2**20
 """More samples are taken in chunks, for each of which the model holds so many numbers."""
 
+Watch = Callable[[str], object]
+"""Is told the name of each step that is done."""
+
+
+def unwatched(step: str) -> None:
+    """Nobody looks on."""
+
+
 Rows = NDArray[Any] | slice | None
 
 
@@ -45,7 +53,10 @@ def map_chunks(
 
 
 def sum_chunks(
-    function: Callable[[Any], Sequence[Tensor]], items: Sequence[Any], model: Model | None = None
+    function: Callable[[Any], Sequence[Tensor]],
+    items: Sequence[Any],
+    model: Model | None = None,
+    watch: Watch = unwatched,
 ) -> list[Tensor]:
     """Sums, in float64, of the tensors that the function makes of each chunk.
 
@@ -58,4 +69,6 @@ def sum_chunks(
             sums = [part.to(torch.float64, copy=True) for part in parts]
         else:
             sums = [total.add_(part) for total, part in zip(sums, parts, strict=True)]
+        if len(items) > 1:
+            watch("part")
     return sums

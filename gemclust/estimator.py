@@ -24,6 +24,7 @@ from gemclust import automatic
 from gemclust import parameters as checks
 from gemclust.canonical import canonical
 from gemclust.categorical import NO_PREDICTION
+from gemclust.chunks import Watch, unwatched
 from gemclust.distances import check_affinity
 from gemclust.distributed import current_processes
 from gemclust.fitting import Fit, Frame
@@ -32,7 +33,7 @@ from gemclust.models import most_probable
 from gemclust.objectives import Objective
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
 from gemclust.samples import as_array, to_tensor, working_dtype
-from gemclust.selection import Winners, best_restart, winners
+from gemclust.selection import Winners
 from gemclust.shards import Shard
 from gemclust.training import one_pass
 
@@ -304,7 +305,11 @@ class GeminiClustering(
         shard = Shard(samples, weight, matrix, processes, automatic.resolve_spread(self))
         with Progress(self, self.verbose, forgiving=not processes.several) as progress:
             fitted._fit(shard, objective, progress)
-            progress.finish("labelling", lambda: fitted._label(samples, shard))
+            progress.finish(
+                "labelling",
+                lambda: fitted._label(samples, shard, progress.step),
+                lambda: fitted._n_parts(samples),
+            )
         for stale in {name for name in vars(self) if name.endswith("_")} - set(vars(fitted)):
             delattr(self, stale)
         self.__dict__.update(fitted.__dict__)
@@ -319,13 +324,7 @@ class GeminiClustering(
         fit = Fit(self, shard, objective, progress, last)
         if not merging:
             fit.train(n_units, merging)
-            clusters = [[unit] for unit in range(n_units)]
-
-            def best() -> tuple[int, Winners]:
-                restart = best_restart(fit.problem, fit.run)
-                return restart, winners(fit.problem, fit.run.only(restart).parameters, clusters)
-
-            restart, kept = progress.finish("evaluating", best)
+            restart, kept = fit.best([[unit] for unit in range(n_units)])
             self._keep(fit, restart)
             self._join(kept)
             return
@@ -336,17 +335,22 @@ class GeminiClustering(
             progress.note("%d units form %d clusters", n_units, found)
             ended = fit.run.interrupted or fit.run.stopped or progress.interrupted
             n_units = 0 if ended else automatic.more_units(self, n_units, found, shard)
-        parameters, clusters = fit.run.only(restart).parameters, selection.clusters(found)
-        kept = progress.finish("evaluating", lambda: winners(fit.scored(), parameters, clusters))
+        kept = fit.winners(restart, selection.clusters(found))
         self._keep(fit, restart)
         selection.valleys = selection.valleys[np.ix_(kept.numbers, kept.numbers)]
         self.selection_ = selection
         self._join(kept)
 
-    def _label(self, samples: Any, shard: Shard) -> None:
+    def _n_parts(self, samples: Any) -> int:
+        """In how many parts they are labelled, if in several."""
+        if self._frame.input is None:
+            return 0
+        return self._frame.n_parts(samples, automatic.resolve_device(self.device))
+
+    def _label(self, samples: Any, shard: Shard, watch: Watch) -> None:
         """Set the labels of the training samples."""
         if self._frame.input is not None:
-            self.labels_ = self._labels(samples)
+            self.labels_ = self._labels(samples, watch)
             return
         position = shard.data.position
         self._rows = np.arange(len(shard.data)) if position is None else position
@@ -619,9 +623,9 @@ class GeminiClustering(
             # Text and categories of some kinds of tables pass as they are.
             return X if X.dtype.kind in "biuf" else X.astype(np.float64)
 
-    def _labels(self, X: Any) -> NDArray[Any]:
+    def _labels(self, X: Any, watch: Watch = unwatched) -> NDArray[Any]:
         """The most probable cluster of each row."""
-        return self._of_chunks(X, most_probable)
+        return self._of_chunks(X, most_probable, watch=watch)
 
     def _log_proba(self, X: Any, clusters: list[list[int]] | None = None) -> NDArray[Any]:
         """log p(y|x) of each row."""
@@ -632,11 +636,12 @@ class GeminiClustering(
         X: Any,
         then: Callable[[Tensor], Tensor],
         clusters: list[list[int]] | None = None,
+        watch: Watch = unwatched,
     ) -> NDArray[Any]:
         """What `then` makes of log p(y|x) of some rows at a time."""
         device = automatic.resolve_device(self.device)
         clusters = clusters or self._clusters
-        return self._frame.log_probabilities(X, self._parameters, clusters, device, then)
+        return self._frame.log_probabilities(X, self._parameters, clusters, device, then, watch)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gemclust.chunks import Rows, chunk_size, chunks, map_chunks, sum_chunks
+from gemclust.chunks import Rows, Watch, chunk_size, chunks, map_chunks, sum_chunks, unwatched
 from gemclust.distributed import ALONE, Processes
 from gemclust.geometry import Geometry
 from gemclust.means import stages
@@ -30,6 +30,7 @@ def gemini(
     size: int,
     processes: Processes = ALONE,
     model: Model | None = None,
+    watch: Watch = unwatched,
 ) -> NDArray[Any]:
     """The GEMINI of each restart in the units of X, from log p(y|x) of at most `size` rows a time.
 
@@ -43,15 +44,14 @@ def gemini(
 
     with torch.no_grad():
         parts = chunks(len(weight), size)
-        most = objective.value_samples
-        if most is None and geometry.distances is not None:
-            most = TRANSPORT_PART
-        if most is not None and len(weight) > most:
+        n_parts = n_transport_parts(objective, geometry, len(weight))
+        if n_parts > 1:
             order = np.random.RandomState(0).permutation(len(weight))
             total = torch.zeros((), device=weight.device)
-            for rows in np.array_split(order, -(-len(weight) // most)):
+            for rows in np.array_split(order, n_parts):
                 mass = weight[rows].sum()
                 total = total + mass * objective.evaluate(batch(np.sort(rows), mass))
+                watch("part")
         elif not objective.n_stages or geometry.matrix is not None:
             whole = torch.cat([log_proba(part) for part in parts], dim=1)
             total = objective.evaluate(Batch(whole, weight, **geometry.take(), unit=geometry.unit))
@@ -60,12 +60,30 @@ def gemini(
         else:
             means = stages(
                 objective,
-                lambda function: sum_chunks(lambda part: function(batch(part)), parts, model),
+                lambda function: sum_chunks(
+                    lambda part: function(batch(part)), parts, model, watch
+                ),
                 processes,
             )
             flat = [mean for stage in means for mean in stage]
             total = geometry.unit**objective.homogeneity * objective.value(*flat)
         return total.cpu().numpy()
+
+
+def n_transport_parts(objective: Objective, geometry: Geometry, n_samples: int) -> int:
+    """Over how many random parts of the samples `gemini` takes the mean."""
+    most = objective.value_samples
+    if most is None and geometry.distances is not None:
+        most = TRANSPORT_PART
+    return 1 if most is None else -(-n_samples // most)
+
+
+def n_parts(objective: Objective, geometry: Geometry, n_samples: int, size: int) -> int:
+    """How many parts `gemini` tells of."""
+    if (parts := n_transport_parts(objective, geometry, n_samples)) > 1:
+        return parts
+    by_means = objective.n_stages and geometry.matrix is None
+    return objective.n_stages * -(-n_samples // size) if by_means and n_samples > size else 0
 
 
 def evaluate(
@@ -89,6 +107,7 @@ def log_probabilities(
     inputs: Samples,
     clusters: Sequence[Sequence[int]] | None = None,
     then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
+    watch: Watch = unwatched,
 ) -> Tensor:
     """log p(y|x), of shape (n_restarts, n_samples, n_clusters), or what `then` makes of a chunk."""
 
@@ -97,18 +116,23 @@ def log_probabilities(
             logits = model.logits(parameters, inputs.take(part))
             return then(log_probabilities_of(logits, clusters))
 
-    width = len(parameters) * model.width + inputs.width
-    first, *others = chunks(len(inputs), chunk_size(len(inputs), width))
+    first, *others = parts_of(model, len(parameters), inputs)
     with one_thread_if_small(len(inputs) * parameters.numel()):
         result = of_chunk(first)
         if not others:
             return result
         whole = result.new_empty(len(result), len(inputs), *result.shape[2:])
         whole[:, first] = result
+        watch("part")
 
         def write(part: Rows) -> None:
             whole[:, part] = of_chunk(part)
 
         for _ in map_chunks(write, others, model):
-            pass
+            watch("part")
         return whole
+
+
+def parts_of(model: Model, n_restarts: int, inputs: Samples) -> list[Rows]:
+    """The chunks in which `log_probabilities` takes the samples."""
+    return chunks(len(inputs), chunk_size(len(inputs), n_restarts * model.width + inputs.width))

@@ -64,7 +64,7 @@ def to_onnx(
     Raises
     ------
     ImportError
-        If onnx is not installed, or skl2onnx where it is needed: ``pip install 'gemclust[onnx]'``.
+        If onnx is not installed, or skl2onnx where it is needed: ``pip install onnx skl2onnx``.
     ValueError
         If the model has no such form, the steps before it take no matrix of numbers, or `dtype` is
         another.
@@ -244,5 +244,5 @@ def _imported(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"{name} is not installed, which this export needs: pip install 'gemclust[onnx]'"
+            f"{name} is not installed, which this export needs: pip install onnx skl2onnx"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from gemclust import automatic
 from gemclust.canonical import Canonical
 from gemclust.categorical import Categorical
+from gemclust.chunks import Watch, unwatched
 from gemclust.distributed import ALONE, Processes
-from gemclust.evaluation import log_probabilities
+from gemclust.evaluation import log_probabilities, parts_of
 from gemclust.geometry import KEPT_FEATURES, Affinity, Geometry
 from gemclust.levels import climb
 from gemclust.models import Model, Perceptron
@@ -26,13 +28,16 @@ from gemclust.parameters import check_same_model
 from gemclust.penalties import Penalties
 from gemclust.problem import Problem
 from gemclust.samples import Samples, Scaling, to_tensor
-from gemclust.seeding import start
+from gemclust.seeding import n_steps, start
 from gemclust.selection import (
     MergeTree,
     Selection,
     TestPoints,
+    Winners,
+    best_restart,
     points_to_test,
     select,
+    winners,
 )
 from gemclust.shards import Shard, some_rows
 from gemclust.training import Run, Settings
@@ -129,13 +134,19 @@ class Frame:
         clusters: Clusters,
         device: torch.device,
         then: Callable[[Tensor], Tensor] = lambda log_proba: log_proba,
+        watch: Watch = unwatched,
     ) -> NDArray[Any]:
         """What `then` makes of log p(y|x) of some rows of X at a time."""
         inputs = Samples(X, device, self.input)
         result = log_probabilities(
-            self.model, to_tensor(parameters[None], device), inputs, clusters, then
+            self.model, to_tensor(parameters[None], device), inputs, clusters, then, watch
         )
         return result[0].cpu().numpy()
+
+    def n_parts(self, X: Any, device: torch.device) -> int:
+        """How many parts of X `log_probabilities` tells of."""
+        n_parts = len(parts_of(self.model, 1, Samples(X, device, self.input)))
+        return n_parts if n_parts > 1 else 0
 
     def module(self, parameters: NDArray[Any], clusters: Clusters) -> nn.Module:
         """Torch module from rows of X to the logits of the clusters."""
@@ -215,8 +226,10 @@ class Fit:
         self.problem = levels[-1]
         self.progress.unit = self.problem.unit
         if self.last is None:
-            with self.progress.stage(f"seeding {n_units} units"):
-                begin = start(levels[0], seeds, settings, self.estimator.init, merging)
+            first, init, watch = levels[0], self.estimator.init, self.progress.step
+            steps = n_steps(first, len(seeds), settings, init, merging)
+            with self.progress.stage(f"seeding {n_units} units", steps):
+                begin = start(first, seeds, settings, init, merging, watch)
         else:
             begin = Run(to_tensor(self.last[1].copy()).to(self.problem.weight)[None])
         if settings.solver != "lbfgs":
@@ -225,9 +238,36 @@ class Fit:
             self.run = climb(levels, begin, settings, int(seeds[0]), self.progress, shard.group)
         self.run.converged |= merging and settings.max_iter == UNIT_ITERATIONS
 
-    def scored(self, clusters: Clusters | None = None) -> Problem:
-        """The estimator's objective on all samples."""
-        return self.frame.problem(self.shard.data, self.device, clusters, self.shard.processes)
+    def best(self, clusters: Clusters) -> tuple[int, Winners]:
+        """The restart to keep, each of whose units is a cluster, and which of them win."""
+        problem, run = replace(self.problem, watch=self.progress.step), self.run
+
+        def work() -> tuple[int, Winners]:
+            restart = best_restart(problem, run)
+            return restart, winners(problem, run.only(restart).parameters, clusters)
+
+        def n_steps() -> int:
+            n_restarts = len(run.parameters)
+            first = problem.n_parts(n_restarts) if n_restarts > 1 else 0
+            return first + problem.n_parts(1)
+
+        return self.progress.finish("evaluating", work, n_steps)
+
+    def winners(self, restart: int, clusters: Clusters) -> Winners:
+        """Which clusters of joined units win, by the estimator's objective on all samples."""
+        parameters = self.run.only(restart).parameters
+
+        @cache
+        def problem() -> Problem:
+            shard = self.shard
+            scored = self.frame.problem(shard.data, self.device, None, shard.processes)
+            return replace(scored, watch=self.progress.step)
+
+        return self.progress.finish(
+            "evaluating",
+            lambda: winners(problem(), parameters, clusters),
+            lambda: problem().n_parts(1),
+        )
 
     def join(self, number: Callable[[MergeTree], int]) -> tuple[int, Selection]:
         """The restart to keep, and how its units are joined; of a tree, `number` makes a number."""
@@ -238,7 +278,7 @@ class Fit:
             self.progress.step("neighbours")
             return select(self.problem, self.run, points, number, self.progress.step)
 
-        return self.progress.finish(f"joining {n_units} units", work, 1 + n_restarts)
+        return self.progress.finish(f"joining {n_units} units", work, lambda: 1 + n_restarts)
 
     def test_points(self) -> TestPoints:
         """Samples between which valleys are looked for."""

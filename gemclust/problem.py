@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gemclust import gradients
-from gemclust.chunks import Rows, chunk_size, chunks, sum_chunks
+from gemclust.chunks import Rows, Watch, chunk_size, chunks, sum_chunks, unwatched
 from gemclust.distributed import ALONE, Processes, split
-from gemclust.evaluation import gemini
+from gemclust.evaluation import gemini, n_parts
 from gemclust.geometry import Geometry
 from gemclust.models import Model, log_probabilities_of, most_probable
 from gemclust.objectives import Batch, Objective
@@ -54,6 +54,8 @@ class Problem:
         Those that hold a shard of the samples each.
     memory : dict
         What is kept of batches that are seen again, if the objective compares all their samples.
+    watch : callable
+        Is told of each part of the samples that is evaluated, where there are several.
     """
 
     model: Model
@@ -65,6 +67,7 @@ class Problem:
     clusters: Sequence[Sequence[int]] | None = None
     processes: Processes = ALONE
     memory: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
+    watch: Watch = unwatched
     sizes: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -159,7 +162,7 @@ class Problem:
             return won, (weight[:, None] * log_proba.exp()).sum(1)
 
         with self._few_threads(parameters):
-            sums = sum_chunks(count, self.parts(None, len(parameters))[0], self.model)
+            sums = sum_chunks(count, self.parts(None, len(parameters))[0], self.model, self.watch)
         winners, proportions = self.processes.sum(sums)
         return winners > 0, proportions
 
@@ -175,7 +178,15 @@ class Problem:
                 size,
                 self.processes,
                 self.model,
+                self.watch,
             )
+
+    def n_parts(self, n_restarts: int) -> int:
+        """How many parts of the samples `survey` and `value` tell of, together."""
+        size = chunk_size(len(self.inputs), self._width(n_restarts))
+        parts = -(-len(self.inputs) // size)
+        in_value = n_parts(self.objective, self.geometry, len(self.inputs), size)
+        return in_value + (parts if parts > 1 else 0)
 
     def _few_threads(self, parameters: Tensor) -> AbstractContextManager[None]:
         return one_thread_if_small(len(self.inputs) * parameters.numel())

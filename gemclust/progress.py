@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -24,6 +25,9 @@ except ImportError:  # scikit-learn < 1.9
 __all__ = ["CallbackSupportMixin", "Progress", "with_callbacks"]
 
 logger = logging.getLogger("gemclust")
+
+PAUSE = 2.0
+"""Seconds after which the log says how far a stage is that has steps but no iterations."""
 
 Result = TypeVar("Result")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -61,6 +65,7 @@ class Progress:
         self.forgiving = forgiving
         self.unit = 1.0
         self.interrupted = False
+        self._begin("fit", 0)
         self.task: Any = None
         if hasattr(estimator, "_init_callback_context"):
             # Where units turn out to be few, training begins anew: nobody knows how many stages.
@@ -94,6 +99,7 @@ class Progress:
     def stage(self, name: str, n_steps: int = 0) -> Iterator[None]:
         """A stage of the fit of at most so many steps, or of none that can be told apart."""
         self.note(name)
+        self._begin(name, n_steps)
         if self.task is None:
             yield
             return
@@ -109,14 +115,14 @@ class Progress:
         finally:
             self.task = whole
 
-    def finish(self, name: str, work: Callable[[], Result], n_steps: int = 0) -> Result:
+    def finish(self, name: str, work: Callable[[], Result], n_steps: Callable[[], int]) -> Result:
         """A stage after training, begun anew after an interrupt; a second one gives up.
 
         What was trained would be lost otherwise. `work` leaves the same whether it is done once or
-        begun twice.
+        begun twice, and so does `n_steps`, which says of at most how many steps it tells.
         """
         try:
-            with self.stage(name, n_steps):
+            with self.stage(name, n_steps()):
                 return work()
         except KeyboardInterrupt:
             if self.interrupted or not self.forgiving:
@@ -128,8 +134,19 @@ class Progress:
         )
         return self.finish(name, work, n_steps)
 
+    def _begin(self, stage: str, n_steps: int) -> None:
+        self.name, self.n_steps = stage, n_steps
+        self.n_done, self.last_told = 0, time.monotonic()
+
     def step(self, name: str) -> bool:
         """Report a step of this stage; returns whether a callback wants the stage to stop."""
+        self.n_done += 1
+        if time.monotonic() - self.last_told >= PAUSE:
+            self.note("%s: %d of %d", self.name, self.n_done, max(self.n_steps, self.n_done))
+            self.last_told = time.monotonic()
+        return self._task(name)
+
+    def _task(self, name: str) -> bool:
         if self.task is None:
             return False
         task = self.task.subcontext(task_name=name)
@@ -140,4 +157,4 @@ class Progress:
         """Report an iteration; returns whether a callback wants training to stop."""
         if self.verbose and iteration % self.verbose == 0:
             logger.info("iteration %d: objective %.6g", iteration, -self.unit * loss)
-        return self.step("iteration")
+        return self._task("iteration")

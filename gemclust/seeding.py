@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from gemclust.categorical import Categorical
+from gemclust.chunks import Watch, unwatched
 from gemclust.evaluation import evaluate
 from gemclust.imitation import Imitation
-from gemclust.models import Perceptron
+from gemclust.models import Model, Perceptron
 from gemclust.problem import Problem
 from gemclust.samples import distances_to, trimmed_mean, weighted_median
 from gemclust.threads import one_thread_if_small
@@ -67,6 +68,7 @@ def start(
     settings: Settings,
     init: str = "k-means++",
     merging: bool = False,
+    watch: Watch = unwatched,
 ) -> Run:
     """Parameters from which to train, a row for each seed of the random numbers.
 
@@ -78,17 +80,14 @@ def start(
     model, weight = problem.model, problem.weight
     mass = weight.cpu().numpy().astype(np.float64)
     parameters = model.initialise(seeds.tolist(), weight.dtype).to(weight.device)
-    geometry = problem.geometry
-    blind = geometry.features is None and geometry.matrix is None
-    # With free logits and such an objective, nothing else knows where samples lie.
-    if init == "random" or (isinstance(model, Categorical) and blind):
+    if not _is_seeded(problem, init):
         return Run(parameters)
     space = seeding_space(problem, mass)
     seeded = np.flatnonzero(np.arange(len(seeds)) != 1)
-    tries = TRIES.get(settings.solver, TRIES_OF_ONE) if problem.objective.n_stages else 1
+    tries = _tries(problem, settings)
     with one_thread_if_small(len(problem) * parameters.numel()):
-        rows = [_best_seeds(problem, space, mass, tries, seed) for seed in seeds[seeded]]
-    if isinstance(model, Perceptron) and len(model.shapes) == 1:
+        rows = [_best_seeds(problem, space, mass, tries, seed, watch) for seed in seeds[seeded]]
+    if _is_linear(model):
         X = problem.inputs.array
         starts = [linear_around(X, mass, chosen) for chosen in rows]
         parameters[seeded] = torch.as_tensor(np.stack(starts)).to(weight)
@@ -100,22 +99,56 @@ def start(
     imitation = Imitation(model, problem.inputs, weight, target.to(weight))
     if settings.solver == "lbfgs":
         imitation = imitation.on_some(max(IMITATION_SAMPLES, IMITATION_CLUSTER * model.n_units))
-    if merging:
-        iterations = UNIT_IMITATION.get(settings.solver, UNIT_IMITATION_EPOCHS)
-    else:
-        iterations = IMITATION_ITERATIONS.get(settings.solver, IMITATION_EPOCHS)
-    brief = replace(settings, max_iter=iterations, drop=False)
-    imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]))
+    brief = replace(settings, max_iter=_imitations(model, settings, merging), drop=False)
+
+    def report(iteration: int, loss: float) -> bool:
+        watch("imitation")
+        return False
+
+    imitated = train(imitation, Run(parameters[seeded]), brief, int(seeds[0]), report)
     parameters[seeded] = imitated.parameters
     return Run(parameters, imitated.interrupted)
 
 
+def n_steps(problem: Problem, n_restarts: int, settings: Settings, init: str, merging: bool) -> int:
+    """How many steps `start` tells of, at most."""
+    if not _is_seeded(problem, init):
+        return 0
+    n_seeded = n_restarts - (n_restarts > 1)
+    n_seeds = n_seeded * _tries(problem, settings) * problem.model.n_units
+    return n_seeds + _imitations(problem.model, settings, merging)
+
+
+def _tries(problem: Problem, settings: Settings) -> int:
+    return TRIES.get(settings.solver, TRIES_OF_ONE) if problem.objective.n_stages else 1
+
+
+def _is_seeded(problem: Problem, init: str) -> bool:
+    # With free logits and such an objective, nothing else knows where samples lie.
+    blind = problem.geometry.features is None and problem.geometry.matrix is None
+    return init != "random" and not (isinstance(problem.model, Categorical) and blind)
+
+
+def _is_linear(model: Model) -> bool:
+    return isinstance(model, Perceptron) and len(model.shapes) == 1
+
+
+def _imitations(model: Model, settings: Settings, merging: bool) -> int:
+    """Iterations in which a model is brought near the softmax around its seeds, at most."""
+    if _is_linear(model) or isinstance(model, Categorical):
+        return 0
+    if merging:
+        return UNIT_IMITATION.get(settings.solver, UNIT_IMITATION_EPOCHS)
+    return IMITATION_ITERATIONS.get(settings.solver, IMITATION_EPOCHS)
+
+
 def _best_seeds(
-    problem: Problem, space: Space, mass: NDArray[Any], tries: int, seed: int
+    problem: Problem, space: Space, mass: NDArray[Any], tries: int, seed: int, watch: Watch
 ) -> NDArray[Any]:
     """Of several draws of seeds those around which the softmax has the highest objective."""
     rng = np.random.RandomState(seed)
-    draws = [kmeans_plus_plus(space, mass, problem.model.n_units, rng) for _ in range(tries)]
+    n_units = problem.model.n_units
+    draws = [kmeans_plus_plus(space, mass, n_units, rng, watch) for _ in range(tries)]
     if tries == 1:
         return draws[0]
     proba = torch.as_tensor(np.stack([softmax_around(space, mass, rows) for rows in draws]))
@@ -162,7 +195,11 @@ def feature_space(X: Any, weight: NDArray[Any]) -> Space:
 
 
 def kmeans_plus_plus(
-    space: Space, weight: NDArray[Any], n_seeds: int, rng: np.random.RandomState
+    space: Space,
+    weight: NDArray[Any],
+    n_seeds: int,
+    rng: np.random.RandomState,
+    watch: Watch = unwatched,
 ) -> NDArray[Any]:
     """Samples that lie far from one another, by greedy k-means++ on capped distances.
 
@@ -180,6 +217,8 @@ def kmeans_plus_plus(
         How many, at most n_samples.
     rng : RandomState
         The source of chance.
+    watch : callable, optional
+        Is told of each seed.
 
     Returns
     -------
@@ -189,12 +228,14 @@ def kmeans_plus_plus(
     trials = 2 + int(np.log(n_seeds))
     rows = [_draw(weight, 1, rng)[0]]
     nearest = np.minimum(space.squared_distances(rows)[:, 0], cap)
+    watch("seed")
     for _ in range(1, n_seeds):
         candidates = _draw(weight * nearest, trials, rng)
         left = np.minimum(space.squared_distances(candidates), nearest[:, None])
         best = int(np.argmin(weight @ left))
         rows.append(candidates[best])
         nearest = left[:, best]
+        watch("seed")
     return np.array(rows)
 
 

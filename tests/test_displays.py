@@ -218,7 +218,7 @@ def test_without_matplotlib_the_error_says_what_to_install():
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
-    assert "pip install 'gemclust[plot]'" in run.stdout
+    assert "pip install matplotlib" in run.stdout
 
 
 # Curves, clusters, maps, confidence, profiles

@@ -210,7 +210,7 @@ def bars(capfd, monkeypatch):
 
 def test_progress_bars_of_the_stages(bars):
     lines = bars(GeminiClustering(random_state=0))
-    stages = ["fit", "training 11 units #1", "joining 11 units #2"]
+    stages = ["fit", "seeding 11 units #0", "training 11 units #1", "joining 11 units #2"]
     assert len(lines) == len(stages)
     for line, stage in zip(lines, stages, strict=True):
         assert line.startswith(f"GeminiClustering - {stage} ")
@@ -220,7 +220,8 @@ def test_progress_bars_of_the_stages(bars):
 def test_progress_bars_of_a_fit_that_begins_anew(bars):
     many = make_blobs(1700, centers=70, center_box=(-100, 100), random_state=0)[0]
     lines = bars(GeminiClustering(max_iter=2, random_state=0), many)
-    stages = ["fit", *(f"{s} {n} units" for n in (100, 200) for s in ("training", "joining"))]
+    each = ("seeding", "training", "joining")
+    stages = ["fit", *(f"{stage} {n} units" for n in (100, 200) for stage in each)]
     assert [line.split("#")[0].split(" - ")[1].split("  ")[0].strip() for line in lines] == stages
 
 

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -258,6 +259,14 @@ def test_several_scorers_at_once():
 def test_number_kernel_and_objective_in_one_search():
     candidates = {"n_clusters": [2, 3, 6], "objective": ["tv_ova", MMD("ovo", "rbf"), "mmd_ovo"]}
     search = GridSearchCV(FAST, candidates, scoring=heldout_scorer, cv=HALVES).fit(X)
+    assert search.best_params_["n_clusters"] == 3
+    assert adjusted_rand_score(Y, search.predict(X)) > 0.99
+
+
+def test_number_and_kernel_width_in_one_search():
+    model = clone(FAST).set_params(objective=MMD("ovo", kernel="rbf"))
+    candidates = {"n_clusters": [2, 3, 6], "objective__gamma": [0.02, 0.1, "median"]}
+    search = GridSearchCV(model, candidates, scoring=heldout_scorer, cv=HALVES).fit(X)
     assert search.best_params_["n_clusters"] == 3
     assert adjusted_rand_score(Y, search.predict(X)) > 0.99
 

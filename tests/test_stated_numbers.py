@@ -1,5 +1,6 @@
 """Numbers that the documentation states are those of the code."""
 
+import csv
 import re
 import tomllib
 from pathlib import Path
@@ -16,6 +17,8 @@ from gemclust import (
     gradients,
     levels,
     problem,
+    progress,
+    rounding,
     selection,
     training,
     units,
@@ -43,11 +46,13 @@ STATED = [
     ("number_of_clusters", "There are at most {} units", automatic.MOST_UNITS),
     ("number_of_clusters", "at most {}; up to", automatic.UNITS),
     ("number_of_clusters", "up to {} where a third", automatic.MOST_UNITS),
+    ("geometry", "`SlicedWasserstein(n_projections={})`", SlicedWasserstein().n_projections),
     ("geometry", "N x N up to {} samples", geometry.EXACT_KERNEL_SAMPLES),
     ("geometry", "`n_components` ({} by default)", geometry.AUTO_COMPONENTS),
     ("training", "L-BFGS on up to {} samples at once", automatic.FULL_BATCH_SAMPLES),
     ("training", "transport between more than {} samples", automatic.TRANSPORT_SAMPLES),
     ("training", "Up to {} samples are sorted", canonical.MERGE_SAMPLES),
+    ("progress", "takes long says every {} seconds", progress.PAUSE),
     ("scale", "Above {} samples no second copy", canonical.MERGE_SAMPLES),
     ("scale", "and above {} samples:", automatic.FULL_BATCH_SAMPLES),
     ("scale", "Some of them ({} at random", canonical.MERGE_SAMPLES),
@@ -125,6 +130,66 @@ def test_number_in_the_description_of_a_parameter(template, number):
     assert says(GeminiClustering.__doc__, template, number), filled(template, number)
 
 
+def numbers_in(text, pattern):
+    """The numbers that the groups of a pattern find."""
+    return [float(number) for number in re.search(pattern, re.sub(r"\s+", " ", text)).groups()]
+
+
+GUIDE = (DOCS / "user_guide" / "number_of_clusters.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        (GUIDE, r"([\d.]+) % of the points looked at, at least (\d+) and at most (\d+)"),
+        (
+            GeminiClustering.__doc__,
+            r"([\d.]+) % of those looked at \(.*?\), at least (\d+) and at most (\d+) of them",
+        ),
+    ],
+    ids=["guide", "docstring"],
+)
+def test_smallest_cluster_is_as_stated(text, pattern):
+    per_cent, least, most = numbers_in(text, pattern)
+    for n_points in (100, 300, 700, 1500, 3000, 10_000):
+        points = selection.TestPoints(np.empty(n_points), lambda n_neighbours: [], None)
+        assert points.smallest == max(least, min(per_cent / 100 * n_points, most))
+
+
+def test_number_of_points_looked_at_is_as_stated():
+    (each, fewest) = numbers_in(
+        GeminiClustering.__doc__, r"\(at most (\d+) for each unit, of at least (\d+) units\)"
+    )
+    for n_units in (2, 19, 21, 100):
+        points = selection.points_to_test(np.ones(100_000), n_units)
+        assert len(points) == each * max(n_units, fewest)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 4, 5, 8, 20])
+def test_level_of_a_valley_is_the_formula_of_the_guide(dimension):
+    plus, flat, unit = numbers_in(
+        GUIDE,
+        r"\\Bigl\( \\ln \\frac\{n\}\{k\} \+ ([\d.]+) \\Bigr\) \\sqrt\{\\max\(d, (\d+)\) / (\d+)\}",
+    )
+    constant = np.interp(1 / dimension, valleys.INVERSE_DIMENSIONS, valleys.LEVELS)
+    for n_points, scale in ((100, 3), (2000, 21)):
+        expected = (np.log(n_points / scale) + plus) * np.sqrt(max(dimension, flat) / unit)
+        assert valleys.level(n_points, scale, dimension) == pytest.approx(constant * expected)
+
+
+def test_rounded_samples_are_as_stated():
+    text = re.sub(r"\s+", " ", (DOCS / "user_guide" / "limits.md").read_text())
+    assert (
+        "more than a tenth of the samples equal others, and most have others in the cells" in text
+    )
+    assert pytest.approx(1 / 10) == 1 - rounding.DISTINCT
+    places = np.arange(60.0)[:, None]
+    lonely = np.arange(100.0, 220.0, 3)[:, None]  # nothing is one step away
+    for alone, most_have in ((lonely, True), (np.concatenate([lonely, lonely + 500]), False)):
+        X = np.concatenate([places, alone])
+        assert (rounding.cell_of(X, np.arange(len(X))) is not None) == most_have
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/getting_started.md"])
 def test_versions_of_python_are_those_of_the_package(page):
     project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]
@@ -142,6 +207,19 @@ def test_rim_agrees_with_classes_as_well_as_anything_measured():
     rim = ari["mi", "linear, alpha 0.01"]
     assert rim > max(others)
     assert rim >= max(ari.values()) - 0.005  # a difference smaller than the spread over seeds
+
+
+def test_recommended_scorer_does_not_drift_to_the_largest_number():
+    with (DOCS.parent / "benchmarks" / "results" / "search.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] != "auto"]
+    largest = dict.fromkeys(("own", f"heldout_{scorers.DISAGREEMENT}"), 0)
+    for row in rows:
+        if row["method"] in largest:
+            largest[row["method"]] += int(row["most"])
+    n_searches = len({(row["dataset"], row["objective"], row["seed"]) for row in rows})
+    drifting, recommended = largest.values()
+    assert recommended == 0
+    assert drifting > n_searches / 2
 
 
 def test_another_number_is_noticed():

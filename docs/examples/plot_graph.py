@@ -52,7 +52,11 @@ figure, axis = plt.subplots(figsize=(10, 7.5), layout="constrained")
 for a, b, values in graph.edges(data=True):
     axis.plot(*np.array([places[a], places[b]]).T, color="0.8", lw=0.3 * values["weight"] ** 0.5)
 axis.scatter(*xy.T, s=20 + 8 * degree, c=colors, edgecolors="white", zorder=2)
-for i in np.argsort(-degree)[:22]:
+labelled = []
+for i in np.argsort(-degree)[:25]:
+    if labelled and np.abs((xy[labelled] - xy[i]) / (0.16, 0.045)).max(1).min() < 1:
+        continue  # it would be written over another name
+    labelled.append(i)
     axis.annotate(names[i], xy[i], (5, 5), textcoords="offset points", fontsize=8)
 axis.axis("off")
 plt.show()

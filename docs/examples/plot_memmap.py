@@ -42,6 +42,11 @@ model = GeminiClustering(n_clusters, model="linear", random_state=0).fit(X)
 print(f"{model.n_clusters_} clusters, ARI {adjusted_rand_score(truth, model.labels_):.3f}")
 
 # %%
+# The rest of the way is the same: predictions are made a chunk at a time, too.
+
+print(model.predict_proba(X[:3]).round(3))
+
+# %%
 # Left, how many points each cell of the plane holds; right, its clusters, faint where it holds
 # several.
 
@@ -58,6 +63,8 @@ total = by_cluster.sum(0)
 share = by_cluster.max(0) / np.maximum(total, 1)
 colors = plt.get_cmap("tab10")(by_cluster.argmax(0))
 colors[..., 3] = np.clip(np.log1p(total) / 4, 0, 1) * share**2
+del X, points
+folder.cleanup()
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(13, 6.4), layout="constrained")
 left.imshow(np.log1p(total), origin="lower", cmap="magma")
@@ -67,10 +74,3 @@ right.set_title(f"{model.n_clusters_} clusters")
 for axis in (left, right):
     axis.set(xticks=[], yticks=[])
 plt.show()
-
-# %%
-# The rest of the way is the same: predictions are made a chunk at a time, too.
-
-print(model.predict_proba(X[:3]).round(3))
-del X, points
-folder.cleanup()

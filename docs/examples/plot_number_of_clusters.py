@@ -42,15 +42,28 @@ plt.show()
 
 # %%
 # **Doubts.** Which number did each restart find, and which would another sensitivity find? Nothing
-# is fitted anew to know.
+# is fitted anew to know. ``cut`` gives the clusters at any number, for new points, too: cut into
+# ten, as many as there are digits, some clusters hold several of them.
 
 evidence = model.selection_
-print("restarts that found each number:", evidence.counts)
-for sensitivity in (0.5, 0.7, 1.0, 1.4, 2.0):
-    print(f"sensitivity {sensitivity}: {evidence.n_clusters(sensitivity)} clusters")
-
-# %%
-# **Another number.** ``cut`` gives the clusters at any number, for new points, too.
-
 labels, proba = model.cut(X, n_clusters=10)
 print(f"cut into ten: ARI {adjusted_rand_score(y, labels):.2f}")
+
+figure = plt.figure(figsize=(14, 4.6), layout="constrained")
+left, right = figure.subfigures(1, 2, width_ratios=(1, 1.5))
+doubts, restarts = left.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+sensitivities = np.geomspace(0.4, 2.5, 200)
+doubts.step([evidence.n_clusters(s) for s in sensitivities], sensitivities, where="mid")
+doubts.axhline(1, color="gray", linestyle="--", linewidth=1)
+doubts.set(ylabel="sensitivity", yscale="log", yticks=(0.5, 1, 2), yticklabels=("0.5", "1", "2"))
+doubts.minorticks_off()
+restarts.bar(list(evidence.counts), list(evidence.counts.values()), width=0.6)
+restarts.set(xlabel="number of clusters", ylabel="restarts")
+right.suptitle("cut into ten clusters")
+for k, axis in enumerate(right.subplots(2, 5).flat):
+    digits = np.bincount(y[labels == k], minlength=10)
+    share = digits / digits.sum()
+    shown = [f"{digit}: {share[digit]:.0%}" for digit in np.argsort(-digits) if share[digit] > 0.05]
+    axis.imshow(X[labels == k].mean(0).reshape(8, 8), cmap="gray_r")
+    axis.set(xticks=[], yticks=[], xlabel=", ".join(shown))
+plt.show()

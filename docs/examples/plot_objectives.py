@@ -37,6 +37,11 @@ data = {
 # RIM is the mutual information of a linear model with a penalty on its weights. The geodesic metric
 # is the length of the shortest path in the graph of nearest neighbours. K-means stands beside for
 # comparison.
+#
+# No objective is best everywhere. One-vs-all with the linear kernel cannot hold a cluster that lies
+# at the mean of the data; K-means follows the outliers; and curved clusters need a metric that
+# knows the curve, or the number of clusters found from the density:
+# see :doc:`plot_moons_and_circles`.
 
 variants = {
     "RIM (linear)": {"objective": "mi", "model": "linear", "alpha": 0.01},
@@ -69,9 +74,3 @@ for row, (title, (X, y)) in zip(axes, data.items(), strict=True):
 for axis, (name, _) in zip(axes[0], results, strict=True):
     axis.set_title(name, fontsize="medium")
 plt.show()
-
-# %%
-# No objective is best everywhere. One-vs-all with the linear kernel cannot hold a cluster that lies
-# at the mean of the data; K-means follows the outliers; and curved clusters need a metric that
-# knows the curve, or the number of clusters found from the density:
-# see :doc:`plot_moons_and_circles`.

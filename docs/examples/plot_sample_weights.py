@@ -29,6 +29,12 @@ models = {
     "each pixel counts": GeminiClustering(N_CLUSTERS, random_state=0).fit(X, sample_weight=counts),
 }
 
+# %%
+# The objective is that of all pixels, and so are the proportions that the model reports. Below each
+# picture, the colours of its clusters and their shares.
+
+print("p(y):", models["each pixel counts"].cluster_proportions_.round(2))
+
 figure, axes = plt.subplots(
     2, 3, figsize=(13, 5.4), height_ratios=(6, 1), layout="constrained", squeeze=False
 )
@@ -52,9 +58,3 @@ for (above, below), (title, model) in zip(axes.T[1:], models.items(), strict=Tru
 for axis in axes[0]:
     axis.axis("off")
 plt.show()
-
-# %%
-# The objective is that of all pixels. The proportions that the model reports are those of the
-# pixels, too.
-
-print("p(y):", models["each pixel counts"].cluster_proportions_.round(2))

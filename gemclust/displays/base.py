@@ -14,7 +14,7 @@ def pyplot() -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            "Displays are drawn by matplotlib, which is not installed: pip install 'gemclust[plot]'"
+            "Displays are drawn by matplotlib, which is not installed: pip install matplotlib"
         ) from error
     return plt
 

@@ -1,0 +1,129 @@
+"""Stages of long fits tell how far they are: to callbacks, and to the log now and then."""
+
+import logging
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+
+from gemclust import GeminiClustering, chunks, evaluation, progress
+from gemclust.objectives import Wasserstein
+
+N_SAMPLES = 120
+X = make_blobs(N_SAMPLES, centers=[[0, 0], [8, 0], [0, 8]], random_state=0)[0]
+
+
+@pytest.fixture
+def stages():
+    """Fits; returns (name, most steps, steps told of) of each stage."""
+    pytest.importorskip("sklearn.callback", reason="scikit-learn has no callbacks")
+
+    class Recorder:
+        max_propagation_depth = None
+
+        def setup(self, estimator, context):
+            self.stages = []
+
+        def on_fit_task_begin(self, estimator, context):
+            if context.parent is None:
+                return
+            if context.parent.parent is None:
+                self.stages.append([context.task_name, context.max_subtasks, 0])
+            else:
+                self.stages[-1][2] += 1
+
+        def on_fit_task_end(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+    def fitted(estimator):
+        recorder = Recorder()
+        estimator.set_callbacks(recorder).fit(X)
+        return [tuple(stage) for stage in recorder.stages]
+
+    return fitted
+
+
+@pytest.fixture
+def few_at_once(monkeypatch):
+    """Samples are taken in many parts, as if they were more."""
+    monkeypatch.setattr(chunks, "WHOLE", 50)
+    monkeypatch.setattr(chunks, "CHUNK", 50)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+@pytest.mark.parametrize("n_init", [1, 3])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_clusters": 3},
+        {"n_clusters": 3, "model": "linear"},
+        {"n_clusters": 3, "init": "random"},
+        {"n_clusters": 3, "objective": "wasserstein_ova", "max_iter": 3},
+        {"n_clusters": 3, "model": "categorical"},
+        {"n_clusters": "auto"},
+    ],
+    ids=lambda parameters: "-".join(map(str, parameters.values())),
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_seeding_tells_of_each_step(stages, parameters, n_init, solver):
+    given = {"max_iter": 10} | parameters
+    model = GeminiClustering(n_init=n_init, solver=solver, random_state=0, **given)
+    name, most, told = stages(model)[0]
+    assert name.startswith("seeding ")
+    assert told <= most
+    if parameters.get("init") == "random":
+        assert (most, told) == (0, 0)
+    else:
+        assert told > 0
+    if parameters.get("model") in ("linear", "categorical"):
+        assert told == most  # nothing that may converge early
+
+
+@pytest.mark.parametrize("objective", ["mmd_ovo", "tv_ovo", "kl_ova", "wasserstein_ova"])
+@pytest.mark.parametrize("n_clusters", ["auto", 3])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_parts_of_many_samples_are_steps(stages, few_at_once, monkeypatch, n_clusters, objective):
+    if objective.startswith("wasserstein"):
+        monkeypatch.setattr(evaluation, "TRANSPORT_PART", 25)
+        objective = Wasserstein("ova", metric=lambda a, b: np.abs(a[:, None] - b[None]).sum(-1))
+    model = GeminiClustering(n_clusters, objective=objective, n_init=1, max_iter=3, random_state=0)
+    found = {name: numbers for name, *numbers in stages(model)}
+    for name in ("evaluating", "labelling"):
+        most, told = found[name]
+        assert told == most > 1, name
+
+
+@pytest.mark.parametrize("n_clusters", ["auto", 3])
+def test_few_samples_have_no_parts(stages, n_clusters):
+    *_, evaluating, labelling = stages(GeminiClustering(n_clusters, random_state=0))
+    assert evaluating == ("evaluating", 0, 0)
+    assert labelling == ("labelling", 0, 0)
+
+
+def test_result_is_the_same_in_parts(few_at_once, monkeypatch):
+    parts = GeminiClustering(random_state=0).fit(X)
+    monkeypatch.undo()
+    whole = GeminiClustering(random_state=0).fit(X)
+    np.testing.assert_array_equal(parts.labels_, whole.labels_)
+    assert parts.objective_value_ == pytest.approx(whole.objective_value_)
+
+
+def messages_of(caplog):
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="gemclust"):
+        GeminiClustering(3, n_init=1, verbose=1000, random_state=0).fit(X)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_log_says_now_and_then_how_far_a_long_stage_is(caplog, few_at_once, monkeypatch):
+    assert messages_of(caplog) == ["seeding 3 units", "training 3 units", "evaluating", "labelling"]
+    monkeypatch.setattr(progress, "PAUSE", 0.0)
+    messages = messages_of(caplog)
+    assert "seeding 3 units: 1 of 14" in messages  # three seeds, thrice, and five imitations
+    last = [message for message in messages if message.startswith("labelling")][-1]
+    name, _, numbers = last.partition(": ")
+    done, most = numbers.split(" of ")
+    assert (name, done) == ("labelling", most)
