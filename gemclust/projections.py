@@ -9,11 +9,40 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+COMPONENTS = (2, 5)
+"""Numbers of dimensions to which points are projected."""
+
+POINTS_PER_FEATURE = 10
+"""Of fewer points for each feature, directions with clusters would be found by chance."""
+
 RIDGE = 1e-3
 """Of the mean local variance, added to that in each direction."""
 
 ROUNDING = 1e-9
 """Of the mean variance, the least that is added."""
+
+
+def projections(scores: NDArray[Any], neighbours: NDArray[Any]) -> list[NDArray[Any]]:
+    """Points along a few directions: features without clusters may hide what others show.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_points, n_features)
+        The principal components of the points.
+    neighbours : ndarray of int of shape (n_points, n_neighbours)
+        The nearest other points of each.
+
+    Returns
+    -------
+    projections : list of ndarray of shape (n_points, n_directions)
+        Along the first principal components, and along those directions that preserve
+        neighbourhoods best.
+    """
+    spaces = [scores]
+    if len(scores) >= POINTS_PER_FEATURE * scores.shape[1]:
+        spaces.append(scores @ local_directions(scores, neighbours))
+    # All of a space's directions are the points turned round: their valleys would count twice.
+    return [space[:, :n] for space in spaces for n in COMPONENTS if n < space.shape[1]]
 
 
 def local_directions(points: NDArray[Any], neighbours: NDArray[Any]) -> NDArray[Any]:

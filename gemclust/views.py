@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from gemclust.objectives import Objective
-from gemclust.projections import local_directions
+from gemclust.projections import projections
 
 Array = NDArray[Any]
 
@@ -25,12 +25,8 @@ EDGES = 10
 RANKS = 60
 """Neighbours up to this rank say how wide a gap is."""
 
-COMPONENTS = (2, 5)
-"""Beyond three features the data is seen in so many principal components, too, and in so many
-directions in which neighbours are near."""
-
-POINTS_PER_FEATURE = 10
-"""Of fewer points for each feature, those directions would be found by chance."""
+LARGEST_OF_VIEWS = 86
+"""The largest scale where there are several views: what larger ones show, these show, too."""
 
 TREE_FEATURES = 15
 """Up to so many features a tree finds neighbours faster than products of all pairs."""
@@ -40,6 +36,9 @@ LEAF_SIZE = 100
 
 BRIDGE_PAIRS = 2**20
 """So many pairs of points are compared for the shortest edge between two parts of the data."""
+
+PLAIN_FEATURES = 3
+"""Up to so many features, points are seen as they are only."""
 
 MOST_FEATURES = 50
 """Of more features, the first so many principal components stand for all."""
@@ -70,17 +69,14 @@ class View:
 
 
 def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View]:
-    """Points as they are and, beyond three features, projected to planes and five dimensions.
-
-    The projections are to the first principal components, and to the directions that preserve
-    neighbourhoods: features in which there are no clusters hide there what others show.
+    """Points as they are and, beyond three features, their `projections`.
 
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_points, n_features)
         The points.
     n_neighbours : int
-        How many to find of each.
+        How many to find of each, at most.
     rng : RandomState
         Spreads values that stand on a lattice, where distances repeat.
     """
@@ -94,17 +90,14 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
         X = TruncatedSVD(n_components, random_state=0).fit_transform(X)
     X = X.toarray() if sp.issparse(X) else X
     X = _spread(np.asarray(X, dtype=np.float64), rng)
-    if n_features <= max(3, COMPONENTS[0]):
+    if n_features <= PLAIN_FEATURES:
         return [_view_of_points(X, n_neighbours)]
+    n_neighbours = min(n_neighbours, LARGEST_OF_VIEWS + 1)
     most = min(MOST_FEATURES, *X.shape)
     scores = PCA(most, random_state=0).fit_transform(X)
     whole = _view_of_points(scores if n_features > MOST_FEATURES else X, n_neighbours)
-    spaces = [scores]
-    if len(X) >= POINTS_PER_FEATURE * scores.shape[1]:
-        spaces.append(scores @ local_directions(scores, whole.neighbours[:, :EDGES]))
-    # All of a space's directions are the points turned round: their valleys would count twice.
-    projected = [space[:, :n] for space in spaces for n in COMPONENTS if n < space.shape[1]]
-    return [whole, *(_view_of_points(space, n_neighbours) for space in projected)]
+    spaces = projections(scores, whole.neighbours[:, :EDGES])
+    return [whole, *(_view_of_points(space, n_neighbours) for space in spaces)]
 
 
 def view_of_distances(distances: Array, n_neighbours: int) -> View:

@@ -8,10 +8,9 @@ from sklearn.datasets import make_blobs
 
 from gemclust import views as views_module
 from gemclust.objectives import MMD, Wasserstein
-from gemclust.projections import local_directions
+from gemclust.projections import COMPONENTS, local_directions
 from gemclust.valleys import PART, Depths, Valleys, heights_of, level, merge
 from gemclust.views import (
-    COMPONENTS,
     EDGES,
     RANKS,
     SCALES,
