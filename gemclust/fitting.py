@@ -208,6 +208,7 @@ class Fit:
     def train(self, n_units: int, merging: bool) -> None:
         """Geometry, model, and training of so many units, to be merged or not."""
         shard = self.shard
+        self.progress.note("preparing %d units", n_units)
         self.frame = self._frame(n_units, merging)
         settings = automatic.resolve_settings(
             self.estimator, self.objective, shard.n_total, self.frame.model.n_units

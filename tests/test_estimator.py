@@ -1391,10 +1391,11 @@ def test_verbose_logs(capfd, caplog):
     estimator = make(verbose=1).fit(X)
     records = [record for record in caplog.records if record.name == "gemclust"]
     messages = [record.getMessage() for record in records]
-    stages = ["seeding 3 units", "training 3 units", "evaluating", "labelling"]
-    assert messages[:2] + messages[-2:] == stages
+    begin = ["preparing 3 units", "seeding 3 units", "training 3 units"]
+    stages = [*begin, "evaluating", "labelling"]
+    assert messages[:3] + messages[-2:] == stages
     assert len(records) == len(stages) + estimator.n_iter_
-    assert "1" in messages[2]
+    assert "1" in messages[3]
     assert all(record.levelno == logging.INFO for record in records)
     reached = float(messages[-3].split()[-1])
     assert np.isfinite(reached)

@@ -163,8 +163,8 @@ def test_stages_of_the_selection_are_logged(caplog):
     model = GeminiClustering(verbose=1, random_state=0).fit(X)
     messages = [record.getMessage() for record in caplog.records]
     assert all(record.name == "gemclust" for record in caplog.records)
-    assert messages[:2] == ["seeding 11 units", "training 11 units"]
-    assert messages[2].startswith("iteration 1: objective ")
+    assert messages[:3] == ["preparing 11 units", "seeding 11 units", "training 11 units"]
+    assert messages[3].startswith("iteration 1: objective ")
     assert messages[-4:] == [
         "joining 11 units",
         f"11 units form {model.n_clusters_} clusters",

@@ -119,7 +119,8 @@ def messages_of(caplog):
 
 
 def test_log_says_now_and_then_how_far_a_long_stage_is(caplog, few_at_once, monkeypatch):
-    assert messages_of(caplog) == ["seeding 3 units", "training 3 units", "evaluating", "labelling"]
+    begin = ["preparing 3 units", "seeding 3 units", "training 3 units"]
+    assert messages_of(caplog) == [*begin, "evaluating", "labelling"]
     monkeypatch.setattr(progress, "PAUSE", 0.0)
     messages = messages_of(caplog)
     assert "seeding 3 units: 1 of 14" in messages  # three seeds, thrice, and five imitations
