@@ -144,7 +144,9 @@ class Progress:
         if time.monotonic() - self.last_told >= PAUSE:
             self.note("%s: %d of %d", self.name, self.n_done, max(self.n_steps, self.n_done))
             self.last_told = time.monotonic()
-        return self._task(name)
+        # Clusters that win nothing are left out, and the rest is evaluated anew: steps that nobody
+        # could announce, of which callbacks must not hear.
+        return self.n_done <= self.n_steps and self._task(name)
 
     def _task(self, name: str) -> bool:
         if self.task is None:

@@ -128,3 +128,12 @@ def test_log_says_now_and_then_how_far_a_long_stage_is(caplog, few_at_once, monk
     name, _, numbers = last.partition(": ")
     done, most = numbers.split(" of ")
     assert (name, done) == ("labelling", most)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_units_that_win_nothing_are_no_more_steps_than_were_told(stages, few_at_once):
+    model = GeminiClustering(30, objective="kl_ovo", n_init=3, max_iter=3, random_state=0)
+    found = {name: numbers for name, *numbers in stages(model)}
+    assert model.n_clusters_ < 30  # evaluated anew without those that won nothing
+    most, told = found["evaluating"]
+    assert told == most > 1

@@ -14,7 +14,6 @@ from gemclust.metrics import gemini_score
 from gemclust.models import most_probable
 from gemclust.objectives import get_objective
 from gemclust.progress import Progress
-from gemclust.selection import winners
 from gemclust.shards import Shard
 from measures.timing import Outcome, alternate, endless, seconds
 
@@ -89,6 +88,6 @@ def units_alone(model, X):
     n_units = resolve_n_units(model, shard)
     fit.train(n_units, merging=True)
     units = [[unit] for unit in range(n_units)]
-    kept = winners(fit.scored(), fit.run.parameters[:1], units)
+    kept = fit.winners(0, units)
     parameters = fit.run.parameters[0].numpy()
     fit.frame.log_probabilities(X, parameters, kept.clusters, fit.device, most_probable)
