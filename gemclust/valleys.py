@@ -30,6 +30,10 @@ SIMULATED = 50
 SCALE_PARTS = 8
 """Scales have at most this part of the points: one over which is given."""
 
+JOINED_FIRST = 0.5
+"""When groups are joined, valleys around one that is too small for a cluster count no more: it
+joins the nearest before others do between which a valley may be real."""
+
 PART = 3
 """Valleys in a part of the data are judged like those of so many times its points: one that was
 looked for and cut off for its valleys is not quite a sample of its own."""
@@ -173,6 +177,11 @@ class Valleys:
         rho = rho.reshape(n_groups, n_groups)
         return np.minimum(rho, rho.T)
 
+    def beside_small(self) -> Array:
+        """Pairs of groups of which one at least is too small for a cluster."""
+        small = self.size < self.smallest
+        return (small[:, None] | small) & self.alive[:, None] & self.alive
+
     def join(self, i: int, j: int) -> None:
         """Group i takes in group j."""
         share = self.size[j] / (self.size[i] + self.size[j])
@@ -203,7 +212,8 @@ def merge(valleys: Valleys) -> tuple[Array, Array]:
     size, counts = np.zeros(n_groups - 1), np.zeros(n_groups - 1, dtype=bool)
     found = []
     for step in range(n_groups - 1):
-        i, j = map(int, np.unravel_index(rho.argmin(), rho.shape))
+        order = np.where(valleys.beside_small(), np.minimum(rho, JOINED_FIRST + 1e-9 * rho), rho)
+        i, j = map(int, np.unravel_index(order.argmin(), rho.shape))
         if valleys.size[i] < valleys.size[j]:
             i, j = j, i
         pairs[step], counts[step] = (i, j), valleys.size[j] >= valleys.smallest

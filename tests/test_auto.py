@@ -15,7 +15,7 @@ from sklearn.datasets import make_blobs, make_circles, make_moons
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from gemclust import GeminiClustering, automatic, fitting
+from gemclust import GeminiClustering, automatic, fitting, projections
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, SlicedWasserstein, Wasserstein
@@ -201,6 +201,30 @@ def test_smaller_groups_are_no_clusters():
         assert make(min_cluster_size=size).fit(repeated).n_clusters_ == number
         weighted = make(min_cluster_size=size).fit(samples, sample_weight=np.full(260, 3))
         assert weighted.n_clusters_ == number
+
+
+def with_noise_features(seed):
+    """Three clusters in two of six features; all six vary by as much."""
+    rng = np.random.RandomState(seed)
+    samples, truth = make_blobs(450, centers=[[-3, 0], [3, 0], [0, 5]], random_state=rng)
+    return np.hstack([samples / samples.std(0), rng.normal(size=(450, 4))]), truth
+
+
+def test_noise_features_do_not_hide_clusters(monkeypatch):
+    samples, truth = with_noise_features(5)
+    model = make().fit(samples)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(truth, model.labels_) > 0.8
+    monkeypatch.setattr(projections, "POINTS_PER_FEATURE", np.inf)
+    assert make().fit(samples).n_clusters_ < 3
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_single_samples_far_away_are_no_clusters(seed):
+    samples, _ = with_noise_features(seed)
+    model = make().fit(samples)
+    assert model.n_clusters_ == 3
+    assert np.bincount(model.labels_).min() > 100
 
 
 def test_more_sensitive_finds_more():

@@ -84,6 +84,7 @@ STATED = [
     ("number_of_clusters", "\\text{ among the nearest {} of } i", views.EDGES),
     ("number_of_clusters", "... up to n / {}, of which", valleys.SCALE_PARTS),
     ("number_of_clusters", "k = {}, {}, {}, {}, ... up to", tuple(views.SCALES[:4])),
+    ("number_of_clusters", "its own count for no more than {}", valleys.JOINED_FIRST),
     ("number_of_clusters", "where n is {} times its number", valleys.PART),
     ("number_of_clusters", "one for every {} distinct samples", automatic.UNIT_SAMPLES),
     ("number_of_clusters", "most of the nearest {} are in one", selection.STRAY_NEIGHBOURS),

@@ -373,6 +373,15 @@ def test_small_groups_are_joined_whatever_lies_around_them():
         assert (heights >= 1).sum() == n_real
 
 
+def test_a_small_group_far_away_is_no_cluster_for_the_valleys_between_others():
+    """It joins its nearest before those between which there are valleys."""
+    centres = [[0, 0], [9, 0], [100, 0]]
+    points, labels = make_blobs([100, 60, 3], centers=centres, random_state=0)
+    pairs, heights = merge(Valleys(views_of(points, 141, rng()), labels, 4))
+    np.testing.assert_array_equal(pairs, [[1, 2], [0, 1]])
+    assert heights[0] < 1 <= heights[1]
+
+
 def test_one_group_has_nothing_to_merge():
     views = views_of(rng().normal(size=(20, 2)), 19, rng())
     pairs, heights = merge(Valleys(views, np.zeros(20, dtype=int), 0))
