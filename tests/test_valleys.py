@@ -373,12 +373,18 @@ def test_small_groups_are_joined_whatever_lies_around_them():
         assert (heights >= 1).sum() == n_real
 
 
-def test_a_small_group_far_away_is_no_cluster_for_the_valleys_between_others():
-    """It joins its nearest before those between which there are valleys."""
-    centres = [[0, 0], [9, 0], [100, 0]]
-    points, labels = make_blobs([100, 60, 3], centers=centres, random_state=0)
-    pairs, heights = merge(Valleys(views_of(points, 141, rng()), labels, 4))
-    np.testing.assert_array_equal(pairs, [[1, 2], [0, 1]])
+def test_a_small_group_is_joined_before_others_with_a_valley_between_them():
+    """It has one neighbour in one view and another in the other; the last step would count."""
+    points, labels = make_blobs([100, 60, 3], centers=[[0, 0], [9, 0], [0, 0]], random_state=0)
+    views = []
+    for place in (-9, 18):
+        seen = points.copy()
+        seen[labels == 2, 0] += place
+        views += views_of(seen, 141, rng())
+    valleys = Valleys(views, labels, 4)
+    assert np.all(valleys.significance(2)[:2] > valleys.significance(0)[1])
+    pairs, heights = merge(valleys)
+    assert 2 in pairs[0]
     assert heights[0] < 1 <= heights[1]
 
 
