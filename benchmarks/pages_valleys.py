@@ -15,7 +15,7 @@ from valleys import CHOSEN, CONSTANTS, FEWER, MANY, PARTS, SCALES_SEEN, STRAYS, 
 
 from gemclust.selection import POINTS_PER_UNIT, STRAY_NEIGHBOURS
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
-from gemclust.valleys import DEEPEST, DEEPEST_OF_VIEWS, GAP_POWER, INVERSE_DIMENSIONS, LEVELS, PART
+from gemclust.valleys import DEEPEST, GAP_POWER, INVERSE_DIMENSIONS, LEVELS, PART
 from gemclust.views import SCALES
 
 SCORES = ("exact", "within_one", "ari")
@@ -62,7 +62,7 @@ A valley is real if it is deeper than `level`, which stands for what is found in
 mode. In {n_unimodal} such samples (Gaussian, uniform, Student-t, exponential; d = 1, 2, 3, 8, 30),
 the deepest valley of the tree at each scale k, relative to the level: median, and the highest of
 the samples. If the level has the right form, the numbers are much the same everywhere. One that is
-above 1 splits no cluster by itself: the rule takes the mean of two or three.
+above 1 splits no cluster by itself: the rule takes the mean of two.
 
 {by_size}
 {by_dimension}
@@ -84,8 +84,7 @@ get {seeds}: smaller differences say nothing.
 - strays stay in their units instead of going with their neighbours: points of which most of the
   {strays} nearest neighbours are in one other unit, and at most one is in their own.
 - gap power ({power:g}) of the rank of the nearest neighbour across.
-- deepest ({deepest}; {several} where there are several views): scales and views over which a valley
-  is averaged.
+- deepest ({deepest}): scales and views over which a valley is averaged.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
   stands for "by all points, whatever its size".
 - level straight in 1 / dimension from 2 to 5, without its fall from 2 to 2.5.
@@ -256,7 +255,6 @@ def main():
         points=POINTS_PER_UNIT,
         power=GAP_POWER,
         deepest=DEEPEST,
-        several=DEEPEST_OF_VIEWS,
         part=PART,
         n_many=len(MANY),
         many=of_each(results, PARTS, MANY),

@@ -20,9 +20,8 @@ Array = NDArray[Any]
 GAP_POWER = 0.125
 """Valleys count so much more by the rank of the nearest neighbour across: its power."""
 
-DEEPEST, DEEPEST_OF_VIEWS = 2, 3
-"""Over so many scales at which a valley is deepest it is averaged: in the only view of the data,
-and of all scales in several, where there are more that may be deep by chance."""
+DEEPEST = 2
+"""The scales and views in which a valley is deepest, over which it is averaged."""
 
 SIMULATED = 50
 """Samples from which levels are known have at least so many points."""
@@ -81,9 +80,7 @@ class Depths:
     def significance(self, n_points: Any) -> Array:
         """How deep each is, relative to what is found in one cluster of so many points."""
         relative = self.depth / level(n_points, self.scale, self.dimension)
-        several = (self.scale == self.scale[0]).sum() > 1
-        deepest = np.sort(relative, axis=0)[-(DEEPEST_OF_VIEWS if several else DEEPEST) :]
-        return deepest.mean(0) * self.rank**GAP_POWER
+        return np.sort(relative, axis=0)[-DEEPEST:].mean(0) * self.rank**GAP_POWER
 
     def __getitem__(self, columns: Any) -> Depths:
         depth, dimension = self.depth[:, columns], self.dimension[:, columns]
@@ -113,9 +110,9 @@ class Valleys:
     saddle: the highest of the lowest densities along an edge between them. The depth of the valley
     is :math:`z_k = d \sqrt{k / 2}` times the difference of saddle and lower peak (of
     :math:`-\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in
-    one cluster, and averaged over the two scales at which it is deepest, or three scales and views.
-    Gaps count a little more the wider they are: times the eighth root of the rank of the nearest
-    neighbour across.
+    one cluster, and averaged over the two scales and views in which it is deepest. Gaps count a
+    little more the wider they are: times the eighth root of the rank of the nearest neighbour
+    across.
 
     Parameters
     ----------

@@ -32,7 +32,6 @@ from gemclust.objectives import SlicedWasserstein
 DOCS = Path(__file__).parents[1] / "docs"
 KEPT = np.log2(problem.KEPT_MATRICES)
 LOOKED_AT = selection.POINTS_PER_UNIT * automatic.UNITS
-BOTH_DEEPEST = (valleys.DEEPEST, valleys.DEEPEST_OF_VIEWS)
 FALLING = [
     number
     for level, inverse in list(zip(valleys.LEVELS, valleys.INVERSE_DIMENSIONS, strict=True))[:0:-1]
@@ -74,15 +73,14 @@ STATED = [
     ("number_of_clusters", "c is {} for d = {}, {} for {}, {} for {}, {} for {}", FALLING),
     ("number_of_clusters", "falls to {}, and", valleys.LEVELS[0]),
     ("number_of_clusters", "rank of the nearest neighbour across})^{1/{}}", 1 / valleys.GAP_POWER),
-    ("number_of_clusters", "mean of the {} or {} largest", BOTH_DEEPEST),
-    ("number_of_clusters", "the {} largest count, or the {} largest where", BOTH_DEEPEST),
-    ("number_of_clusters", "(k is at most {} then)", views.LARGEST_OF_VIEWS),
+    ("number_of_clusters", "mean of the {} largest", valleys.DEEPEST),
+    ("number_of_clusters", "several views, at most {})", views.LARGEST_OF_VIEWS),
     ("number_of_clusters", "in their first {} principal components", views.MOST_FEATURES),
     ("number_of_clusters", "in the first {} and the first {} of these", projections.COMPONENTS),
     ("number_of_clusters", "at least {} points for each feature", projections.POINTS_PER_FEATURE),
     ("number_of_clusters", "in {} and {} directions w", projections.COMPONENTS),
     ("number_of_clusters", "\\text{ among the nearest {} of } i", views.EDGES),
-    ("number_of_clusters", "... up to n / {}, of which", valleys.SCALE_PARTS),
+    ("number_of_clusters", "... up to n / {} (where", valleys.SCALE_PARTS),
     ("number_of_clusters", "k = {}, {}, {}, {}, ... up to", tuple(views.SCALES[:4])),
     ("number_of_clusters", "its own count for no more than {}", valleys.JOINED_FIRST),
     ("number_of_clusters", "where n is {} times its number", valleys.PART),
