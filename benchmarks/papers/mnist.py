@@ -170,7 +170,7 @@ def mlp(n_features, n_clusters):
 
 
 class Images(nn.Module):
-    """Grey images from their rows; where the channel is the last axis of memory, steps are faster."""
+    """Grey images from their rows; steps are faster where the channel is last in memory."""
 
     def forward(self, rows):
         return rows.unflatten(1, (32, 32, 1)).permute(0, 3, 1, 2)
