@@ -169,12 +169,19 @@ def mlp(n_features, n_clusters):
     return nn.Sequential(nn.Linear(n_features, 1200), nn.ReLU(), nn.Linear(1200, n_clusters))
 
 
+class Images(nn.Module):
+    """Grey images from their rows; steps are faster where the channel is last in memory."""
+
+    def forward(self, rows):
+        return rows.unflatten(1, (32, 32, 1)).permute(0, 3, 1, 2)
+
+
 def lenet(n_features, n_clusters):
     return nn.Sequential(
-        nn.Unflatten(1, (1, 32, 32)),
+        Images(),
         *(nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2)),
         *(nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)),
-        *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.Flatten()),
+        *(nn.Flatten(), nn.Linear(400, 120), nn.Tanh()),  # a convolution of all that is left
         *(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, n_clusters)),
     )
 

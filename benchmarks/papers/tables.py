@@ -3,7 +3,7 @@
 from pages import table
 
 from papers import affinity, categorical, cost, gaussian_student, mnist, moons
-from papers.fits import GEMINIS, MMDS, TRANSPORT, method_of
+from papers.fits import CHI2, GEMINIS, MMDS, TRANSPORT, method_of
 from papers.results import NOT_RUN, mean, reach, spread
 
 
@@ -87,6 +87,24 @@ def gaussian_student_table(found):
         )
     header = ["", "objective", "published ARI", "clusters", "the paper's settings", "clusters"]
     return table([*header, "within 2 errors", "our defaults", "clusters"], body)
+
+
+def chi2_table(found):
+    """The divergence of which the authors published nothing."""
+    body = []
+    for dataset, n_clusters in gaussian_student.CONDITIONS:
+        for objective in CHI2:
+            line = [f"df {dataset[-1]}, K = {n_clusters}", f"`{objective}`"]
+            for setting, number in (
+                (gaussian_student.PAPER, n_clusters),
+                (gaussian_student.DEFAULT, 4 if n_clusters == 4 else "auto"),
+            ):
+                key = dataset, method_of(setting, number), objective
+                line += [spread(found("ari", *key), of=gaussian_student.SEEDS)]
+                line += [mean(found("n_found", *key))]
+            body.append(line)
+    header = ["", "objective", "the paper's settings", "clusters", "our defaults", "clusters"]
+    return table(header, body)
 
 
 def baselines_table(found):
