@@ -16,7 +16,7 @@ from valleys import CHOSEN, CONSTANTS, FEWER, MANY, PARTS, SCALES_SEEN, STRAYS, 
 from gemclust.selection import POINTS_PER_UNIT, STRAY_NEIGHBOURS
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
 from gemclust.valleys import DEEPEST, GAP_POWER, INVERSE_DIMENSIONS, LEVELS, PART
-from gemclust.views import SCALES
+from gemclust.views import LARGEST_OF_VIEWS, SCALES
 
 SCORES = ("exact", "within_one", "ari")
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -83,6 +83,9 @@ get {seeds}: smaller differences say nothing.
 - points ({points} for each unit): between which valleys are looked for.
 - strays stay in their units instead of going with their neighbours: points of which most of the
   {strays} nearest neighbours are in one other unit, and at most one is in their own.
+- principal components only: none of the directions in which neighbours are near.
+- scales to 140 in all views: not to {largest} at most where there are several.
+- small groups in turn: they are joined by the valleys around them like all others, not first.
 - gap power ({power:g}) of the rank of the nearest neighbour across.
 - deepest ({deepest}): scales and views over which a valley is averaged.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
@@ -254,6 +257,7 @@ def main():
         landmarks=LANDMARKS,
         points=POINTS_PER_UNIT,
         power=GAP_POWER,
+        largest=LARGEST_OF_VIEWS,
         deepest=DEEPEST,
         part=PART,
         n_many=len(MANY),

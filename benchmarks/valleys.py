@@ -56,7 +56,10 @@ UNITS |= {"samples 10": {"fitting.SAMPLES_PER_UNIT": 10}}
 UNITS |= {"landmarks 64": {"units.LANDMARKS": 64}}
 POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
 STRAYS = {"strays stay": {"selection.TestPoints.settled": lambda points, units: units}}
-RULE = {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
+VIEWS = {"principal components only": {"projections.POINTS_PER_FEATURE": np.inf}}
+VIEWS |= {"scales to 140 in all views": {"views.LARGEST_OF_VIEWS": 140}}
+RULE = {"small groups in turn": {"valleys.JOINED_FIRST": np.inf}}
+RULE |= {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 # Without the fall of the level between 2 and 2.5 dimensions.
 RULE |= {"level straight": {"valleys.LEVELS": (0.23, 0.38, 0.53, 0.60, 0.98)}}
 RULE |= {"level 1.1 at 1": {"valleys.LEVELS": (0.23, 0.38, 0.42, 0.60, 1.1)}}
@@ -73,7 +76,7 @@ LEVELS = {
     f"level of {name} {value}": {"valleys.level": {name: value}}
     for name, value in (("n_points", 500), ("scale", 8), ("dimension", 2))
 }
-CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | STRAYS | RULE | PARTS | LEVELS
+CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | STRAYS | VIEWS | RULE | PARTS | LEVELS
 
 
 def cells():
