@@ -328,8 +328,20 @@ class GeminiClustering(
             self._keep(fit, restart)
             self._join(kept)
             return
+        found = 0
         while n_units:
-            fit.train(n_units, merging)
+            last_round, fit = fit, copy.copy(fit)
+            try:
+                fit.train(n_units, merging)
+            except KeyboardInterrupt:
+                if not (found and progress.survives()):
+                    raise
+                fit = last_round
+                warn(
+                    f"Interrupted before {n_units} units were trained; the {found} clusters found "
+                    "before are kept. Another interrupt gives up."
+                )
+                break
             restart, selection = fit.join(lambda tree: automatic.resolve_number(self, tree))
             found = automatic.resolve_number(self, selection.tree)
             progress.note("%d units form %d clusters", n_units, found)

@@ -49,14 +49,14 @@ class Progress:
         0: callbacks only; n: stages and every n-th iteration to the log "gemclust", at level INFO,
         which goes to standard error if no handler is configured.
     forgiving : bool
-        Whether the first interrupt after training is survived.
+        Whether the first interrupt is survived after which something trained would be lost.
 
     Attributes
     ----------
     unit : float
         What an objective of 1 is worth in the units of X.
     interrupted : bool
-        Whether a stage after training has been interrupted.
+        Whether a stage has been interrupted that comes after some training.
     """
 
     def __init__(self, estimator: Any, verbose: int, forgiving: bool = True) -> None:
@@ -125,14 +125,19 @@ class Progress:
             with self.stage(name, n_steps()):
                 return work()
         except KeyboardInterrupt:
-            if self.interrupted or not self.forgiving:
+            if not self.survives():
                 raise
-            self.interrupted = True
         warn(
             f"Interrupted while {name}, which begins anew, so that what was trained is kept. "
             "Another interrupt gives up."
         )
         return self.finish(name, work, n_steps)
+
+    def survives(self) -> bool:
+        """Whether this interrupt is the first one, and may be survived."""
+        first = not self.interrupted
+        self.interrupted = True
+        return first and self.forgiving
 
     def _begin(self, stage: str, n_steps: int) -> None:
         self.name, self.n_steps = stage, n_steps

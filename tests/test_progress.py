@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from gemclust import GeminiClustering, chunks, evaluation, progress
+from gemclust import GeminiClustering, automatic, chunks, estimator, evaluation, progress
 from gemclust.objectives import Wasserstein
 
 N_SAMPLES = 120
@@ -137,3 +137,68 @@ def test_units_that_win_nothing_are_no_more_steps_than_were_told(stages, few_at_
     assert model.n_clusters_ < 30  # evaluated anew without those that won nothing
     most, told = found["evaluating"]
     assert told == most > 1
+
+
+class CtrlC(logging.Handler):
+    """Comes when the log says that these stages begin."""
+
+    def __init__(self, *stages):
+        super().__init__()
+        self.stages = list(stages)
+
+    def emit(self, record):
+        if record.getMessage() in self.stages:
+            self.stages.remove(record.getMessage())
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def second_round(monkeypatch):
+    """Fits where 20 units are few and 40 are begun; interrupts come when these stages begin."""
+    centres = 10 * np.stack(np.divmod(np.arange(15), 4), 1)
+    samples = make_blobs(750, centers=centres, random_state=0)[0]
+    logger = logging.getLogger("gemclust")
+
+    def fitted(model, *stages):
+        monkeypatch.setattr(automatic, "UNITS", 20)
+        monkeypatch.setattr(automatic, "MOST_UNITS", 40)
+        handler = CtrlC(*stages)
+        logger.addHandler(handler)
+        try:
+            return model.set_params(verbose=1000).fit(samples)
+        finally:
+            logger.removeHandler(handler)
+            assert not handler.stages
+
+    return fitted
+
+
+@pytest.mark.parametrize("stage", ["preparing 40 units", "seeding 40 units"])
+def test_interrupt_before_more_units_are_trained_keeps_those_of_before(
+    second_round, monkeypatch, stage
+):
+    with pytest.warns(UserWarning, match="Interrupted before 40 units were trained") as record:
+        model = second_round(GeminiClustering(random_state=0), stage)
+    assert record[0].filename == __file__
+    monkeypatch.setattr(automatic, "more_units", lambda *_: 0)
+    expected = second_round(GeminiClustering(random_state=0))
+    np.testing.assert_array_equal(model.labels_, expected.labels_)
+    assert model.objective_value_ == expected.objective_value_
+    assert model.objective_curve_ == expected.objective_curve_
+    assert sum(map(len, model.selection_.leaves)) == 20
+
+
+def test_interrupt_that_nothing_survives_changes_nothing(second_round, monkeypatch):
+    model = GeminiClustering(random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        second_round(model, "preparing 20 units")
+    with pytest.warns(UserWarning, match="before 40 units"), pytest.raises(KeyboardInterrupt):
+        second_round(model, "seeding 40 units", "evaluating")
+
+    def in_a_process_group(*given, forgiving):
+        return progress.Progress(*given, forgiving=False)
+
+    monkeypatch.setattr(estimator, "Progress", in_a_process_group)
+    with pytest.raises(KeyboardInterrupt):
+        second_round(model, "seeding 40 units")
+    assert not hasattr(model, "labels_")
