@@ -210,6 +210,11 @@ def _value(name: str, kind: int, n_columns: int) -> Any:
 def _converted(steps: Pipeline, kind: int) -> Any:
     """The steps before the clusterer, in double precision if all of them exist in it."""
     onnx = _imported("onnx")
+    if not hasattr(steps[0], "n_features_in_"):
+        raise ValueError(
+            f"{type(steps[0]).__name__}, the first step, takes no matrix of numbers (but texts, or "
+            "dictionaries), and so cannot be converted: give to_onnx the steps that come after it."
+        )
     try:
         graph = _by_skl2onnx(steps, "DoubleTensorType")
         onnx.checker.check_model(graph, full_check=True)

@@ -227,9 +227,11 @@ class RadialFeatures(nn.Module):
         self, landmarks: Tensor, gamma: float, projection: Tensor, mean: Tensor, unit: float
     ) -> None:
         super().__init__()
-        self.register_buffer("landmarks", landmarks.clone())
-        self.register_buffer("projection", projection.clone())
-        self.register_buffer("mean", mean.clone())
+        # Some formats of files take only what lies in memory row by row.
+        own = {"memory_format": torch.contiguous_format}
+        self.register_buffer("landmarks", landmarks.clone(**own))
+        self.register_buffer("projection", projection.clone(**own))
+        self.register_buffer("mean", mean.clone(**own))
         self.gamma = gamma
         self.unit = unit
 

@@ -47,7 +47,11 @@ def clusterer(estimator: Any) -> Any:
 def steps_before(estimator: Any) -> Pipeline | None:
     """The steps of a pipeline before the clusterer, if there are any."""
     estimator = getattr(estimator, "best_estimator_", estimator)
-    return estimator[:-1] if hasattr(estimator, "steps") and len(estimator) > 1 else None
+    if not hasattr(estimator, "steps"):
+        return None
+    before = estimator[:-1]
+    before.steps = [step for step in before.steps if step[1] not in (None, "passthrough")]
+    return before if before.steps else None
 
 
 def seen_by_clusterer(estimator: Any, X: Any) -> Seen:

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.datasets import load_wine, make_moons
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
@@ -132,6 +133,21 @@ def test_step_that_exists_in_single_precision_only(dtype, step):
     pipeline = make_pipeline(step, StandardScaler(), GeminiClustering(3, n_init=1, random_state=0))
     X = WINE[:, :5].astype(dtype)
     agrees(to_onnx(pipeline.fit(X)), pipeline, X)
+
+
+@pytest.mark.parametrize(
+    "steps", [["passthrough", StandardScaler()], [StandardScaler(), "passthrough"], ["passthrough"]]
+)
+def test_steps_that_do_nothing_are_left_out(steps):
+    model = make_pipeline(*steps, GeminiClustering(3, n_init=1, random_state=0)).fit(WINE)
+    agrees(to_onnx(model), model, WINE)
+
+
+def test_texts_are_refused():
+    texts = [f"{word} {word}er" for word in ("high", "low", "near", "far") for _ in range(5)]
+    model = make_pipeline(TfidfVectorizer(), GeminiClustering(2, n_init=1, random_state=0))
+    with pytest.raises(ValueError, match="TfidfVectorizer, the first step, takes no matrix"):
+        to_onnx(model.fit(texts))
 
 
 def test_pipeline_of_two_steps_before():

@@ -190,6 +190,15 @@ def test_module_from_its_state_by_torch(own, tmp_path):
     check_restored(state, model, samples)
 
 
+@pytest.mark.parametrize("model", ["auto", "linear", "mlp"])
+def test_state_of_a_built_in_model_is_written_by_safetensors(model, tmp_path):
+    fitted = GeminiClustering(model=model, random_state=0).fit(X)
+    state = fitted.module_.state_dict()
+    safetensors.torch.save_file(state, tmp_path / "model.safetensors")
+    for name, tensor in safetensors.torch.load_file(tmp_path / "model.safetensors").items():
+        torch.testing.assert_close(tensor, state[name], rtol=0, atol=0)
+
+
 def test_module_from_its_state_by_safetensors(own, tmp_path):
     model, samples = own
     safetensors.torch.save_file(model.module_.state_dict(), tmp_path / "model.safetensors")

@@ -207,7 +207,10 @@ def test_distances_are_those_that_the_last_step_sees():
 @pytest.mark.parametrize("name", ["heldout", "stability", "silhouette", "gemini"])
 def test_sparse_samples(name):
     sparse = sp.csr_matrix(np.maximum(X, 0))
-    assert np.isfinite(SCORERS[name](FAST.fit(sparse[:120]), sparse[120:]))
+    model = FAST.fit(sparse[:120])
+    assert len(np.unique(model.predict(sparse[120:]))) > 1
+    score = SCORERS[name](model, sparse[120:])
+    assert score == pytest.approx(SCORERS[name](model, sparse[120:].toarray()), rel=1e-6)
 
 
 @every_scorer

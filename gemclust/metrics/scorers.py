@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.metrics import (
     adjusted_rand_score,
@@ -146,18 +147,26 @@ class LabelScorer:
         From X and labels to a number, greater for better ones.
     one_cluster : float, default=0.0
         The score where all samples are in one cluster, or each in one of its own.
+    dense : bool, default=False
+        Whether the measure takes no sparse samples: they are copied to a dense array.
     """
 
-    def __init__(self, measure: Callable[[Any, Any], float], one_cluster: float = 0.0) -> None:
+    def __init__(
+        self, measure: Callable[[Any, Any], float], one_cluster: float = 0.0, dense: bool = False
+    ) -> None:
         self.measure = measure
         self.one_cluster = one_cluster
+        self.dense = dense
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """The score of a fitted clusterer, or of a pipeline that ends in one, on X."""
         labels = estimator.predict(X)
         if not 2 <= len(np.unique(labels)) < len(labels):
             return self.one_cluster
-        return float(self.measure(seen_by_clusterer(estimator, X).X, labels))
+        seen = seen_by_clusterer(estimator, X).X
+        return float(
+            self.measure(seen.toarray() if self.dense and issparse(seen) else seen, labels)
+        )
 
     def __repr__(self) -> str:
         return f"LabelScorer({self.measure.__name__})"
@@ -168,8 +177,8 @@ def _davies_bouldin(X: Any, labels: Any) -> float:
 
 
 silhouette_scorer = LabelScorer(silhouette_score)
-calinski_harabasz_scorer = LabelScorer(calinski_harabasz_score)
-davies_bouldin_scorer = LabelScorer(_davies_bouldin)
+calinski_harabasz_scorer = LabelScorer(calinski_harabasz_score, dense=True)
+davies_bouldin_scorer = LabelScorer(_davies_bouldin, dense=True)
 
 
 class GeminiScorer:
