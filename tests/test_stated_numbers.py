@@ -230,6 +230,14 @@ def test_recommended_scorer_does_not_drift_to_the_largest_number():
     assert drifting > n_searches / 2
 
 
+def test_what_noise_features_still_hide_is_as_measured():
+    with (DOCS.parent / "benchmarks" / "results" / "selection.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["dataset"] == "noise_features/k5_d5"]
+    found = {int(row["found"]) for row in rows if row["method"] == "gemclust"}
+    assert {row["true"] for row in rows} == {"5"}
+    assert f"{min(found)} or {max(found)} are found" in GUIDE
+
+
 def test_another_number_is_noticed():
     text = (DOCS / "user_guide" / "limits.md").read_text()
     assert not says(text, "There are at most {} units", automatic.MOST_UNITS + 1)
