@@ -28,7 +28,7 @@ from gemclust.chunks import Watch, unwatched
 from gemclust.distances import check_affinity
 from gemclust.distributed import current_processes
 from gemclust.fitting import Fit, Frame
-from gemclust.messages import naming_columns, warn
+from gemclust.messages import did_you_mean, naming_columns, warn
 from gemclust.models import most_probable
 from gemclust.objectives import Objective
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
@@ -613,6 +613,33 @@ class GeminiClustering(
         problem = self._frame.problem(data, automatic.resolve_device(self.device), self._clusters)
         return float(problem.value(to_tensor(self._parameters[None], problem.weight.device))[0])
 
+    def set_params(self, **params: Any) -> GeminiClustering:
+        """Set parameters; in a pipeline, as ``clusterer__n_clusters``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the constructor.
+
+        Returns
+        -------
+        self : GeminiClustering
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name; nothing is set then.
+        """
+        known = self.get_params(deep=False)
+        for name in params:
+            if (given := name.partition("__")[0]) not in known:
+                raise ValueError(
+                    f"{given!r} is no parameter of GeminiClustering.{did_you_mean(given, known)} "
+                    f"Its parameters are: {', '.join(known)}."
+                )
+        super().set_params(**params)
+        return self
+
     @property
     def module_(self) -> nn.Module:
         """Torch module from rows of X to the logits of the clusters."""
@@ -720,5 +747,11 @@ def select_n_clusters(
             "select_n_clusters finds the number of clusters: n_clusters is no parameter of it. Use "
             "max_clusters for a bound, or GeminiClustering for a number that is known."
         )
+    names = list(GeminiClustering().get_params())
+    for name in parameters:
+        if name not in names:
+            raise TypeError(
+                f"{name!r} is no parameter of select_n_clusters.{did_you_mean(name, names)}"
+            )
     model = GeminiClustering("auto", **parameters)
     return int(model.fit(X, sample_weight=sample_weight, affinity=affinity).n_clusters_)

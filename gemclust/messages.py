@@ -25,12 +25,18 @@ _INSIDE = tuple(
 )
 
 
+_ELSEWHERE = {"gpu": "cuda", "sigmoid": "logistic", "gaussian": "rbf", "taxicab": "manhattan"}
+"""What other libraries call some of the names here."""
+
+
 def did_you_mean(given: object, known: Iterable[str], cutoff: float = 0.6) -> str:
     """A sentence with the nearest of the known names, or nothing if none is so similar."""
     if not isinstance(given, str):
         return ""
     names = {name.lower(): name for name in known}
-    close = get_close_matches(given.lower(), names, n=1, cutoff=cutoff)
+    given = given.lower()
+    close = [_ELSEWHERE[given]] if _ELSEWHERE.get(given) in names else []
+    close += get_close_matches(given, names, n=1, cutoff=cutoff)
     return f" Did you mean {names[close[0]]!r}?" if close else ""
 
 
@@ -46,7 +52,15 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 @contextmanager
 def naming_columns(X: Any) -> Iterator[None]:
-    """Errors about the values of X begin with the names of the columns that are at fault."""
+    """Errors about the values of X begin with the names of the columns that are at fault.
+
+    Dates are refused here: they would become numbers, huge ones, without an error.
+    """
+    if dates := [name for name, dtype in _dtypes(X) if _of_dates(dtype)]:
+        raise TypeError(
+            f"Dates or durations, which are no numbers, in {_some(dates)}. Make numbers of them, "
+            "as by (dates - dates.min()).dt.total_seconds() of a Series, or leave them out."
+        )
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -83,9 +97,21 @@ def _columns(X: Any) -> Iterator[tuple[str, NDArray[Any]]]:
             yield str(j), column
 
 
+def _dtypes(X: Any) -> Iterator[tuple[str, Any]]:
+    """The name or the number of each column whose type tells what it holds, and that type."""
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        yield from zip(map(repr, X.columns), X.dtypes, strict=True)
+    elif not sp.issparse(X) and getattr(X, "ndim", 0) == 2:
+        yield from ((str(j), X.dtype) for j in range(X.shape[1]))
+
+
+def _of_dates(dtype: Any) -> bool:
+    if hasattr(dtype, "is_temporal"):  # of polars
+        return bool(dtype.is_temporal())
+    return getattr(dtype, "kind", "") in ("m", "M")
+
+
 def _fault(values: NDArray[Any]) -> str:
-    if values.dtype.kind in "mM":
-        return "Dates, which are no numbers,"
     try:
         numbers = values.astype(np.float64) if values.dtype.kind in "OSTU" else values
     except (TypeError, ValueError):

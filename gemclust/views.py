@@ -84,12 +84,14 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
     from sklearn.decomposition import PCA, TruncatedSVD
 
     n_features = X.shape[1]
+    # Squares would overflow or vanish otherwise; by powers of two nothing is rounded.
+    X = X.astype(np.float64) * np.ldexp(1.0, -int(np.frexp(abs(X).max())[1]))
     if sp.issparse(X) and n_features > MOST_FEATURES:
         # Sparse rows are seen as they are not centred.
         n_components = min(MOST_FEATURES, X.shape[0] - 1)
         X = TruncatedSVD(n_components, random_state=0).fit_transform(X)
     X = X.toarray() if sp.issparse(X) else X
-    X = _spread(np.asarray(X, dtype=np.float64), rng)
+    X = _spread(X, rng)
     if n_features <= PLAIN_FEATURES:
         return [_view_of_points(X, n_neighbours)]
     n_neighbours = min(n_neighbours, LARGEST_OF_VIEWS + 1)

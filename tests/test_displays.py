@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -174,6 +175,10 @@ def test_many_clusters_have_all_their_leaves_and_no_matrix():
     display = drawn(SelectionDisplay.from_estimator(model))
     assert len(display.tree_.get_paths()) == model.n_clusters_ - 1
     assert len(display.axes_) == 2
+    display.figure_.canvas.draw()
+    boxes = [label.get_window_extent() for label in display.ax_.get_xticklabels()]
+    assert len(boxes) >= model.n_clusters_ // 2
+    assert all(left.x1 < right.x0 for left, right in pairwise(sorted(boxes, key=lambda b: b.x0)))
     _, axes = plt.subplots(1, 3)
     drawn(display.plot(axes))
 
@@ -372,6 +377,35 @@ def test_points_are_an_array_whatever_transformers_return(output):
         assert isinstance(display.embedding, np.ndarray)
         expected = np.abs(PCA(2).fit_transform(X))
         np.testing.assert_allclose(np.abs(display.embedding), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("n_rows", [1, 5])
+@pytest.mark.parametrize("n_features", [1, 2, 4])
+def test_samples_that_are_all_equal(n_features, n_rows, make):
+    X = np.random.default_rng(0).normal(size=(60, n_features))
+    model = GeminiClustering(2, model="linear", n_init=1, random_state=0).fit(make(X))
+    equal = np.repeat(X[:1], n_rows, axis=0)
+    display = drawn(ClustersDisplay.from_estimator(model, make(equal)))
+    assert display.embedding.shape == (n_rows, 2)
+    assert len(np.unique(display.embedding, axis=0)) == 1
+    if n_features == 2:
+        drawn(DecisionMapDisplay.from_estimator(model, make(equal), resolution=2))
+
+
+def test_map_needs_two_points_along_each_side(given):
+    for resolution in (1, 0, 10.5):
+        with pytest.raises(ValueError, match=f"resolution={resolution} is not possible"):
+            DecisionMapDisplay.from_estimator(given, blobs(), resolution=resolution)
+
+
+@pytest.mark.parametrize("value", [0.0, -3e8])
+def test_map_around_a_feature_without_a_range(given, value):
+    X = blobs()
+    X[:, 1] = value
+    display = drawn(DecisionMapDisplay.from_estimator(given, X, resolution=5))
+    assert display.ys[0] < value < display.ys[-1]
+    assert display.xs[0] < X[:, 0].min()
 
 
 def test_map_needs_two_features():

@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
@@ -42,11 +44,14 @@ MISSPELT = [
     ({"batch_size": "atuo"}, "auto"),
     ({"device": "CPU"}, "cpu"),
     ({"device": "cuda:99"}, "cuda"),
+    ({"device": "gpu"}, "cuda"),
+    ({"activation": "sigmoid"}, "logistic"),
     ({"objective": "mmd-ovo"}, "mmd_ovo"),
     ({"objective": "Wasserstein_ova"}, "wasserstein_ova"),
     ({"objective": MMD("OVO")}, "ovo"),
     ({"objective": MMD(kernel="RBF")}, "rbf"),
     ({"objective": MMD(kernel="lapacian")}, "laplacian"),
+    ({"objective": MMD(kernel="gaussian")}, "rbf"),
     ({"objective": MMD(kernel="rbf", gamma="medain")}, "median"),
     ({"objective": Wasserstein(metric="manhatan")}, "manhattan"),
     ({"objective": Wasserstein(metric="geodesics")}, "geodesic"),
@@ -67,6 +72,33 @@ def test_misspelt_name_is_answered_with_the_nearest(parameters, meant):
     model = GeminiClustering(**{"n_clusters": 2} | parameters)
     with pytest.raises(ValueError, match=re.escape(f"Did you mean {meant!r}?")):
         model.fit(X)
+
+
+NAMELESS = [
+    lambda: GeminiClustering().set_params(max_iter=7, n_cluster=3),
+    lambda: make_pipeline(GeminiClustering()).set_params(geminiclustering__n_cluster=3),
+    lambda: GridSearchCV(GeminiClustering(), {"n_cluster": [2]}, scoring=heldout_scorer).fit(X),
+]
+
+
+@pytest.mark.parametrize("call", NAMELESS, ids=["estimator", "pipeline", "search"])
+def test_misspelt_parameter_is_answered_with_the_nearest(call):
+    with pytest.raises(ValueError, match=r"no parameter .*Did you mean 'n_clusters'\? Its param"):
+        call()
+
+
+def test_misspelt_parameter_of_the_number_alone():
+    with pytest.raises(TypeError, match=r"of select_n_clusters\. Did you mean 'sensitivity'\?"):
+        select_n_clusters(X, sensitvity=2)
+
+
+def test_parameters_are_set_all_or_none():
+    model = GeminiClustering()
+    with pytest.raises(ValueError, match=r"'colour' is no parameter of GeminiClustering\. Its"):
+        model.set_params(max_iter=7, colour="red")
+    assert model.max_iter == GeminiClustering().max_iter
+    assert model.set_params(max_iter=7, n_clusters=3) is model
+    assert (model.max_iter, model.n_clusters) == (7, 3)
 
 
 def test_what_is_like_no_name_gets_no_hint():
@@ -134,11 +166,31 @@ def test_of_many_columns_at_fault_some_are_named():
         GeminiClustering(2).fit(np.full((9, 40), np.nan))
 
 
-def test_dates_are_no_numbers():
-    bad = table("pandas", {})
-    bad["age"] = np.datetime64("2026-01-01")
-    with pytest.raises(TypeError, match=r"^Dates, which are no numbers, in column 'age'"):
-        GeminiClustering(2).fit(bad)
+DAYS = np.datetime64("2026-01-01", "ms") + 86_400_000 * np.arange(len(X))
+DATES = {
+    "array": DAYS[:, None],
+    "durations": (DAYS - DAYS[0])[:, None],
+    "pandas": pd.DataFrame({"when": DAYS}),
+    "pandas, zoned": pd.DataFrame({"when": pd.Series(DAYS).dt.tz_localize("UTC")}),
+    "pandas, mixed": pd.DataFrame({"when": DAYS, "x": X[:, 0]}),
+    "pandas, durations": pd.DataFrame({"when": DAYS - DAYS[0]}),
+    "polars": pl.DataFrame({"when": DAYS}),
+    "polars, days": pl.DataFrame({"when": DAYS}).cast(pl.Date),
+    "polars, mixed": pl.DataFrame({"when": DAYS, "x": X[:, 0]}),
+    "polars, durations": pl.DataFrame({"when": DAYS - DAYS[0]}),
+}
+
+
+@pytest.mark.parametrize("kind", DATES)
+def test_dates_are_no_numbers(kind):
+    named = "'when'" if kind.startswith("p") else "0"
+    message = f"^Dates or durations, which are no numbers, in column {named}"
+    model = GeminiClustering(2)
+    with pytest.raises(TypeError, match=message):
+        model.fit(DATES[kind])
+    assert not hasattr(model, "n_features_in_")
+    with pytest.raises(TypeError, match=message):
+        gemini_score(DATES[kind], np.arange(len(X)) % 2)
 
 
 def test_automatic_objective_is_that_of_the_estimator():

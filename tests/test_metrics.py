@@ -222,6 +222,26 @@ def test_clustering_of_a_wrong_shape_is_named(clustering):
     assert str(np.shape(clustering)) in str(e.value)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=["None", "NaN", "NA"])
+def test_missing_labels_are_counted(missing):
+    X, _, labels = make_data()
+    given = pd.Series([missing, *labels[1:-1], missing], dtype="object")
+    with pytest.raises(ValueError, match="2 of the labels are missing"):
+        gemini_score(X, given)
+
+
+def test_missing_numbers_are_no_cluster():
+    X, _, labels = make_data()
+    with pytest.raises(ValueError, match="1 of the labels are missing"):
+        gemini_score(X, np.r_[np.nan, labels[1:]])
+
+
+def test_labels_without_an_order_are_refused():
+    X, _, labels = make_data()
+    with pytest.raises(ValueError, match=r"several types \(int, str\)"):
+        gemini_score(X, np.array(["a", *labels[1:].tolist()], dtype=object))
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

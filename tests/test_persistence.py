@@ -18,8 +18,9 @@ from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
 from torch import nn
 
 from gemclust import GeminiClustering
@@ -136,6 +137,7 @@ STEPS = [
     (SCALED_AND_CODED, TABLE),
     (TfidfVectorizer(), [f"word{i % 5} other{i % 3}" for i in range(60)]),
     (SimpleImputer(), X),
+    (KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf"), X),
 ]
 
 
@@ -154,6 +156,26 @@ def test_what_a_step_asks_to_trust_is_what_the_guide_says(step, given):
     assert others == ([] if stated == "nothing" else [stated])
     loaded = skops.io.loads(data, trusted=names)
     np.testing.assert_array_equal(loaded.predict_proba(given), model.predict_proba(given))
+
+
+OF_PARAMETERS = [
+    ({"device": torch.device("cpu")}, "torch.device"),
+    ({"objective": MMD(kernel=rbf_kernel)}, "sklearn.metrics.pairwise.rbf_kernel"),
+    ({"objective": MMD(kernel=np.dot)}, "numpy.dot"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "name"), OF_PARAMETERS, ids=[n for _, n in OF_PARAMETERS])
+def test_what_a_parameter_asks_to_trust(parameters, name):
+    data = skops.io.dumps(GeminiClustering(2, **parameters))
+    names = skops.io.get_untrusted_types(data=data)
+    assert [other for other in names if not other.startswith("gemclust.")] == [name]
+
+
+def test_network_of_ones_own_is_not_written_by_skops():
+    model = GeminiClustering(2, model=nn.Linear(3, 2), max_iter=2, random_state=0).fit(X)
+    with pytest.raises(RuntimeError, match="TensorBase"):
+        skops.io.dumps(model)
 
 
 def test_unfitted_model():

@@ -144,6 +144,9 @@ def _two_dimensions(X: Any, names: NDArray[Any]) -> tuple[NDArray[Any], tuple[st
         return _dense(X), (str(names[0]), str(names[1]))
     from sklearn.decomposition import PCA, TruncatedSVD
 
+    if not _dense(X.max(0) - X.min(0)).any():
+        # Samples that are all equal vary along no component.
+        return np.zeros((X.shape[0], 2)), ("component 1", "component 2")
     method = TruncatedSVD(2, random_state=0) if sp.issparse(X) else PCA(2, random_state=0)
     points = np.asarray(method.fit_transform(X))
     first, second = (f"{share:.0%} of the variance" for share in method.explained_variance_ratio_)

@@ -104,8 +104,12 @@ class DecisionMapDisplay:
         Raises
         ------
         ValueError
-            If there are not two features.
+            If there are not two features, or if the resolution is less than 2.
         """
+        if not isinstance(resolution, int | np.integer) or resolution < 2:
+            raise ValueError(
+                f"resolution={resolution!r} is not possible; it must be an integer of at least 2."
+            )
         seen = seen_by_clusterer(estimator, X)
         if seen.X.shape[1] != 2:
             raise ValueError(
@@ -114,7 +118,9 @@ class DecisionMapDisplay:
             )
         samples = seen.X.toarray() if hasattr(seen.X, "toarray") else seen.X
         low, high = samples.min(0), samples.max(0)
-        low, high = low - margin * (high - low), high + margin * (high - low)
+        # Where all samples have the same value there is no range to take a share of.
+        beyond = np.where(high > low, margin * (high - low), np.maximum(1, 0.1 * np.abs(high)))
+        low, high = low - beyond, high + beyond
         xs, ys = np.linspace(low, high, resolution).T
         grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
         if np.issubdtype(samples.dtype, np.floating):

@@ -25,6 +25,9 @@ TICKS = np.array([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100])
 MATRIX_CLUSTERS = 15
 """The valleys between more clusters are not written into a matrix, unless it is asked for."""
 
+MOST_NUMBERED = 30
+"""Of more clusters, every second below the tree is numbered, or every third."""
+
 JOINS = "0.45"
 LEVEL = "#D55E00"
 
@@ -204,7 +207,9 @@ class SelectionDisplay:
             axis.plot(places[cluster], [LOWEST] * len(places[cluster]), color=colours[cluster])
             axis.plot(middle, LOWEST, "o", color=colours[cluster], clip_on=False)
         size = "small" if n_clusters <= MATRIX_CLUSTERS else "xx-small"
-        axis.set_xticks(middles, map(str, range(n_clusters)), fontsize=size)
+        # Numbers of more clusters would run into one another.
+        told = np.sort(np.argsort(middles)[:: -(-n_clusters // MOST_NUMBERED)])
+        axis.set_xticks([middles[k] for k in told], map(str, told), fontsize=size)
         axis.tick_params(axis="x", length=0, pad=6)
         axis.set_xlim(-5, 10 * min(n_shown, n_leaves) + 5)
         axis.set(xlabel="cluster", ylabel="significance of the valley")

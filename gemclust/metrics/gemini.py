@@ -101,7 +101,19 @@ def _as_probabilities(given: Any, X: Any) -> NDArray[Any]:
             "or a row of probabilities for each."
         )
     if given.ndim == 1:
-        clusters, labels = np.unique(given, return_inverse=True)
+        if n_missing := sum(map(_is_missing, given)) if given.dtype.kind in "Of" else 0:
+            raise ValueError(
+                f"{n_missing} of the labels are missing (None or NaN): give each sample one, or "
+                "leave those without one out, of X too."
+            )
+        try:
+            clusters, labels = np.unique(given, return_inverse=True)
+        except TypeError as error:
+            kinds = sorted({type(value).__name__ for value in given.tolist()})
+            raise ValueError(
+                f"The labels are of several types ({', '.join(kinds)}), between which there is no "
+                "order: give numbers or texts alone."
+            ) from error
         return np.eye(len(clusters), dtype=working_dtype(X))[labels]
     proba = given.astype(working_dtype(X))
     sums = proba.sum(1)
@@ -112,3 +124,10 @@ def _as_probabilities(given: Any, X: Any) -> NDArray[Any]:
             f"{proba.min():.4g}."
         )
     return proba
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA
+        return True
