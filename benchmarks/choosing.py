@@ -1,4 +1,4 @@
-"""Situations of the page on choosing that no other benchmark covers: curves, text, graphs, noise.
+"""Situations of the page on choosing that no other benchmark covers, as curves, text and graphs.
 
     python benchmarks/choosing.py [--only PATTERN ...] [--seeds 5] [--redo]
 
@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import suite
+from datasets import from_file_or_openml, openml
 from papers.affinity import load_bbc
 from scipy.linalg import expm
 from scipy.sparse.csgraph import laplacian
 from sklearn.cluster import HDBSCAN, KMeans, SpectralClustering
 from sklearn.metrics import adjusted_rand_score
+from torch import nn
 
 from gemclust import GeminiClustering
 from gemclust.objectives import MMD, Wasserstein
@@ -35,6 +37,9 @@ UNITS = 50
 BLOCKS, NODES, WITHIN, BETWEEN = 4, 40, 0.25, 0.05  # edges of a graph, with these probabilities
 NOISE = 0.3  # share of the samples
 NEAREST = 15  # HDBSCAN's smallest cluster
+STROKES, STROKE_POINTS = 2000, 8  # so many digits written by a pen, of so many points each
+DIRECTIONS, SPREAD = 4, 0.4  # in ten dimensions; how far samples are turned away from them
+WORDS, LENGTH, EDITS = 4, 12, 4  # words of random letters, and the changes of letters in each copy
 
 
 def gemini(k, seed, **parameters):
@@ -43,6 +48,22 @@ def gemini(k, seed, **parameters):
 
 def kmeans(k, seed):
     return KMeans(k, n_init=10, random_state=seed)
+
+
+class Points(nn.Module):
+    """Rows as sequences of points in the plane, coordinates first."""
+
+    def forward(self, rows):
+        return rows.unflatten(1, (STROKE_POINTS, 2)).transpose(1, 2)
+
+
+def convolution(n_features, n_clusters):
+    return nn.Sequential(
+        Points(),
+        *(nn.Conv1d(2, 32, 3, padding=1), nn.ReLU()),
+        *(nn.Conv1d(32, 32, 3, padding=1), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(32 * STROKE_POINTS, n_clusters)),
+    )
 
 
 METHODS = {
@@ -67,12 +88,40 @@ METHODS = {
             k, seed, model="categorical", objective=MMD("ovo", kernel="precomputed"), n_init=20
         ),
     },
+    "sequences": {
+        "kmeans": kmeans,
+        "mlp": gemini,
+        "units": lambda k, seed: gemini(k, seed, n_units=UNITS),
+        "vat": lambda k, seed: gemini(k, seed, model="mlp", objective="mi", vat=1.0),
+        "convolution": lambda k, seed: gemini(k, seed, model=convolution, max_iter=100),
+    },
+    "directions": {
+        "kmeans": kmeans,
+        "linear": gemini,
+        "cosine": lambda k, seed: gemini(k, seed, objective=MMD("ovo", kernel="cosine")),
+    },
+    "strings": {
+        "spectral": lambda k, seed: SpectralClustering(
+            k, affinity="precomputed", assign_labels="cluster_qr", random_state=seed
+        ),
+        "categorical": lambda k, seed: gemini(
+            k, seed, model="categorical", objective=Wasserstein("ovo", metric="precomputed")
+        ),
+    },
     "noise": {
         "hdbscan": lambda k, seed: HDBSCAN(min_cluster_size=NEAREST, copy=True),
         "auto": lambda k, seed: gemini("auto", seed),
     },
 }
-SETS = {"curved": CURVED, "text": ("bbc",), "graph": ("blocks",), "noise": ("noisy",)}
+SETS = {
+    "curved": CURVED,
+    "text": ("bbc",),
+    "graph": ("blocks",),
+    "noise": ("noisy",),
+    "sequences": ("penbased",),
+    "directions": ("directions",),
+    "strings": ("words",),
+}
 
 
 def cells(n_seeds):
@@ -102,18 +151,64 @@ def noisy(seed):
     return X, y
 
 
-def load(cell):
-    """Samples (or the matrix between them) and their classes."""
-    if cell.objective == "curved":
-        X, labelings = suite.load(cell.dataset, SAMPLES, cell.seed)
-        return X, labelings[0]
-    if cell.objective == "text":
-        return load_bbc()
-    return blocks(cell.seed) if cell.objective == "graph" else noisy(cell.seed)
+def curved(cell):
+    X, labelings = suite.load(cell.dataset, SAMPLES, cell.seed)
+    return X, labelings[0]
+
+
+def strokes(seed):
+    """Some of the digits of `penbased`, each the points of a pen at equal distances."""
+    X, y, _ = from_file_or_openml("penbased", openml("pendigits"))()
+    chosen = np.random.default_rng(seed).permutation(len(X))[:STROKES]
+    return np.asarray(X[chosen], dtype=float), y[chosen]
+
+
+def directions(seed):
+    """Samples along a few directions, of lengths that say nothing."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(DIRECTIONS), 200)
+    X = np.eye(10)[y] + SPREAD / np.sqrt(10) * rng.normal(size=(len(y), 10))
+    return X * rng.lognormal(sigma=1.0, size=(len(y), 1)), y
+
+
+def strings(seed):
+    """Edit distances between copies of a few words, each with some letters changed."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(WORDS), 50)
+    copies = rng.integers(26, size=(WORDS, LENGTH))[y]
+    for copy in copies:
+        copy[rng.permutation(LENGTH)[:EDITS]] = rng.integers(26, size=EDITS)
+    return np.array([[edit_distance(a, b) for b in copies] for a in copies], dtype=float), y
+
+
+def edit_distance(first, second):
+    """Least number of letters to change, insert or leave out."""
+    row = np.arange(len(second) + 1)
+    for i, letter in enumerate(first, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(second, 1):
+            step = min(row[j] + 1, row[j - 1] + 1, diagonal + (letter != other))
+            diagonal, row[j] = row[j], step
+    return row[-1]
+
+
+LOADERS = {
+    "curved": curved,
+    "text": lambda cell: load_bbc(),
+    "graph": lambda cell: blocks(cell.seed),
+    "noise": lambda cell: noisy(cell.seed),
+    "sequences": lambda cell: strokes(cell.seed),
+    "directions": lambda cell: directions(cell.seed),
+    "strings": lambda cell: strings(cell.seed),
+}
 
 
 def fit(cell, X, k):
     model = METHODS[cell.objective][cell.method](k, cell.seed)
+    if cell.objective == "strings":
+        own = cell.method == "categorical"
+        numbers = np.arange(len(X))[:, None]
+        return model.fit(numbers, affinity=X) if own else model.fit(np.exp(-X / X.mean()))
     if cell.method == "categorical":
         heat = expm(-3.0 * laplacian(X, normed=True))
         return model.fit(np.arange(len(X))[:, None], affinity=heat)
@@ -122,7 +217,7 @@ def fit(cell, X, k):
 
 def measure(cell):
     """One row: agreement with the classes, of which noise is one, and without noise."""
-    X, y = load(cell)
+    X, y = LOADERS[cell.objective](cell)
     classes, y = np.unique(y, return_inverse=True)
     fitted = []
     seconds, notes = harness.timed(lambda: fitted.append(fit(cell, X, len(classes))))

@@ -5,7 +5,7 @@ python benchmarks/pages_choosing.py
 
 import numpy as np
 import suite
-from choosing import BLOCKS, CURVED, UNITS
+from choosing import BLOCKS, CURVED, DIRECTIONS, METHODS, UNITS, WORDS
 from pages import REAL, label, rows, table, variant_lines, write
 from pages_kernels import medians
 from pages_selection import HALVES, NAMES, NOT_RUN, cell
@@ -41,7 +41,7 @@ against {mmd_ovo} |
 | a cluster in the middle of others | `objective="mmd_ovo"`, not "mmd_ova" | least ARI {held} \
 against {lost} |
 | far outliers | {robust} | least ARI {heavy_least} on a set with a Student-t component; \
-{heavy_lost}, K-means {heavy_kmeans}, Gaussian mixture {heavy_mixture}. Wasserstein: not measured |
+{heavy_lost}, K-means {heavy_kmeans}, Gaussian mixture {heavy_mixture} |
 | standardised features, classes that a plane divides | \
 `objective="mi", model="linear", alpha=0.01` | ARI {rim} on real sets |
 | curved clusters, known number | `GeminiClustering(k, n_units={units})` | ARI {curved_units} on \
@@ -52,7 +52,10 @@ noise being a class; ours gives it to clusters: {noise_ours} (without the noise:
 {inside_hdbscan} and {inside_ours}) |
 | images | `model=` your torch module | ARI on new digits of [MNIST](papers.md#mnist), with VAT: \
 LeNet-5 {lenet}, perceptron {perceptron} ([example](auto_examples/plot_images.rst)) |
-| sequences | `model=` your torch module | not measured |
+| sequences of equal length | `GeminiClustering(k, n_units={units})` on their rows | ARI \
+{sequences_units} on strokes of a pen; "mi" with `vat=1` {sequences_vat}, the default perceptron \
+{sequences_mlp}, a convolution through `model=` {sequences_convolution}, K-means \
+{sequences_kmeans} |
 | text | `model="linear"`, sparse TF-IDF | ARI {text_linear} on news of five topics; the default \
 model {text_mlp}, K-means {text_kmeans} ([example](auto_examples/plot_text.rst)) |
 | a graph | `model="categorical"` with a heat kernel, or spectral clustering | ARI \
@@ -94,14 +97,18 @@ on a machine that did other work besides. [All of it](quality.md).
 | features of one unit, or standardised | the linear kernel, the default | the table above |
 | text, counts as TF-IDF: rows of length 1 | the linear kernel, which is the cosine then | ARI \
 {text_linear} on news of five topics |
-| other directions | `MMD("ovo", kernel="cosine")` | not measured |
+| other directions | `MMD("ovo", kernel="cosine")` | ARI {directions_cosine} on \
+{n_directions} directions with lengths that say nothing; the linear kernel {directions_linear}, \
+K-means {directions_kmeans} |
 | curved clusters at a known number | `n_units={units}` rather than a kernel or metric | ARI \
 {curved_units}; `Wasserstein("ovo", metric="geodesic")` {curved_geodesic}, `MMD("ovo", \
 kernel="rbf", gamma="median")` {curved_rbf} on {n_curved} sets. Other widths, and MMD with a \
 kernel of a distance along the data: [two moons](papers.md#two-moons) |
 | a graph | `fit(X, affinity=...)` with a heat kernel | ARI {graph_ours} |
-| strings, anything with a similarity of its own | `fit(X, affinity=...)` or a function | better \
-affinities give [better clusters](papers.md#affinity-from-other-features); strings: not measured |
+| strings, anything with a distance of its own | `model="categorical"` and \
+`fit(X, affinity=...)`, or a function | ARI {strings_categorical} on copies of {n_words} words \
+with letters changed, by edit distance and Wasserstein; spectral clustering {strings_spectral}. \
+Better affinities give [better clusters](papers.md#affinity-from-other-features) |
 | more than {exact_kernel:,} samples and a curved kernel | the same: Nystroem features step in | \
 an error of at most {kernel:.2%} for rbf at `gamma="median"` ([all of it](kernels.md)) |
 
@@ -202,7 +209,7 @@ def outliers(found):
     lost = sorted(name for name, value in reached.items() if value < STANDS)
     kept = [value for name, value in reached.items() if name not in lost]
     return {
-        "robust": f"any GEMINI measured but {' and '.join(f'`{name}`' for name in lost)}",
+        "robust": f"any GEMINI but {' and '.join(f'`{name}`' for name in lost)}",
         "heavy_least": of(kept, min),
         "heavy_lost": ", ".join(f"`{name}` {of([reached[name]], min)}" for name in lost),
         "heavy_kmeans": of(ari(found, "kmeans", "", ("gstm_df1",)), min),
@@ -220,12 +227,10 @@ def situations():
         values = [float(row[column]) for row in measured.get((situation, method), [])]
         return of(values or None, np.mean)
 
-    curved = {f"curved_{m}": mean("curved", m) for m in ("units", "geodesic", "rbf", "kmeans")}
-    text = {f"text_{method}": mean("text", method) for method in ("linear", "mlp", "kmeans")}
+    plain = ("curved", "text", "sequences", "directions", "strings")
     noise = {"hdbscan": "hdbscan", "ours": "auto"}
     return {
-        **curved,
-        **text,
+        **{f"{kind}_{method}": mean(kind, method) for kind in plain for method in METHODS[kind]},
         **{f"noise_{name}": mean("noise", method) for name, method in noise.items()},
         **{
             f"inside_{name}": mean("noise", method, "ari_without_noise")
@@ -235,6 +240,8 @@ def situations():
         "graph_spectral": mean("graph", "spectral"),
         "n_curved": len(CURVED),
         "n_blocks": BLOCKS,
+        "n_directions": DIRECTIONS,
+        "n_words": WORDS,
         "units": UNITS,
     }
 

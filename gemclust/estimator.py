@@ -322,35 +322,17 @@ class GeminiClustering(
         warm = self.warm_start and hasattr(self, "_parameters")
         last = (self._frame, self._parameters) if warm else None
         fit = Fit(self, shard, objective, progress, last)
-        if not merging:
+        if merging:
+            fit, restart, selection = fit.train_and_join(n_units)
+            number = automatic.resolve_number(self, selection.tree)
+            kept = fit.winners(restart, selection.clusters(number))
+            self._keep(fit, restart)
+            selection.valleys = selection.valleys[np.ix_(kept.numbers, kept.numbers)]
+            self.selection_ = selection
+        else:
             fit.train(n_units, merging)
             restart, kept = fit.best([[unit] for unit in range(n_units)])
             self._keep(fit, restart)
-            self._join(kept)
-            return
-        found = 0
-        while n_units:
-            last_round, fit = fit, copy.copy(fit)
-            try:
-                fit.train(n_units, merging)
-            except KeyboardInterrupt:
-                if not (found and progress.survives()):
-                    raise
-                fit = last_round
-                warn(
-                    f"Interrupted before {n_units} units were trained; the {found} clusters found "
-                    "before are kept. Another interrupt gives up."
-                )
-                break
-            restart, selection = fit.join(lambda tree: automatic.resolve_number(self, tree))
-            found = automatic.resolve_number(self, selection.tree)
-            progress.note("%d units form %d clusters", n_units, found)
-            ended = fit.run.interrupted or fit.run.stopped or progress.interrupted
-            n_units = 0 if ended else automatic.more_units(self, n_units, found, shard)
-        kept = fit.winners(restart, selection.clusters(found))
-        self._keep(fit, restart)
-        selection.valleys = selection.valleys[np.ix_(kept.numbers, kept.numbers)]
-        self.selection_ = selection
         self._join(kept)
 
     def _n_parts(self, samples: Any) -> int:

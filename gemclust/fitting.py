@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from gemclust.distributed import ALONE, Processes
 from gemclust.evaluation import log_probabilities, parts_of
 from gemclust.geometry import KEPT_FEATURES, Affinity, Geometry
 from gemclust.levels import climb
+from gemclust.messages import warn
 from gemclust.models import Model, Perceptron
 from gemclust.modules import ClusterLogits, ModuleModel
 from gemclust.objectives import Objective
@@ -238,6 +240,31 @@ class Fit:
         with self.progress.stage(f"training {n_units} units", settings.max_iter):
             self.run = climb(levels, begin, settings, int(seeds[0]), self.progress, shard.group)
         self.run.converged |= merging and settings.max_iter == UNIT_ITERATIONS
+
+    def train_and_join(self, n_units: int) -> tuple[Fit, int, Selection]:
+        """Units and how they are joined, with ever more of them where they are few.
+
+        An interrupt before more are trained keeps these.
+        """
+        self.train(n_units, merging=True)
+        number = partial(automatic.resolve_number, self.estimator)
+        restart, selection = self.join(number)
+        found = number(selection.tree)
+        self.progress.note("%d units form %d clusters", n_units, found)
+        ended = self.run.interrupted or self.run.stopped or self.progress.interrupted
+        more = 0 if ended else automatic.more_units(self.estimator, n_units, found, self.shard)
+        if not more:
+            return self, restart, selection
+        try:
+            return copy.copy(self).train_and_join(more)
+        except KeyboardInterrupt:
+            if not self.progress.survives():
+                raise
+        warn(
+            f"Interrupted before {more} units were trained; the {found} clusters found before are "
+            "kept. Another interrupt gives up."
+        )
+        return self, restart, selection
 
     def best(self, clusters: Clusters) -> tuple[int, Winners]:
         """The restart to keep, each of whose units is a cluster, and which of them win."""
