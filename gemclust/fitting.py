@@ -50,7 +50,7 @@ from gemclust.units import (
     LocalFeatures,
     UnitModel,
 )
-from gemclust.views import View, as_distances, view_of_distances, views_of
+from gemclust.views import View, as_distances, near_one, view_of_distances, views_of
 
 if TYPE_CHECKING:
     from gemclust.estimator import GeminiClustering
@@ -319,7 +319,7 @@ class Fit:
 
         def views(n_neighbours: int) -> list[View]:
             if given is None:
-                return views_of(spread.X[rows], n_neighbours, np.random.RandomState(0))
+                return views_of(near_one(spread.X[rows]), n_neighbours, np.random.RandomState(0))
             distances = as_distances(given[np.ix_(rows, rows)], self.objective)
             return [view_of_distances(distances, n_neighbours)]
 

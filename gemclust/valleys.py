@@ -154,7 +154,7 @@ class Valleys:
         depth[np.isinf(saddle) & (self.scale <= 8)] = 1e6  # no edge at all
         # In a view, the data is of the lowest dimension that it has at any scale.
         lowest = np.where(self.scale <= np.maximum(21, both / 4), dimension, np.inf)
-        lowest = np.stack([lowest[self.view == v].min(0) for v in range(len(self.rank))])
+        lowest = np.minimum.reduceat(lowest, np.flatnonzero(np.diff(self.view, prepend=-1)))
         lowest = np.maximum(lowest, 1)[self.view]
         return Depths(np.maximum(depth, 0), self.scale, lowest, self.rank[:, group, others].max(0))
 
@@ -163,15 +163,17 @@ class Valleys:
 
         It is that among all points, or what it would be if there were no other group than these.
         """
-        both = standing_for(self.size + self.size[group], self.n_points)
-        rho = self.depths(group).significance(both if alone else self.n_points)
-        return np.where(self.alive & (np.arange(len(self.size)) != group), rho, np.inf)
+        others = np.flatnonzero(self.alive & (np.arange(len(self.size)) != group))
+        both = standing_for(self.size[others] + self.size[group], self.n_points)
+        rho = np.full(len(self.size), np.inf)
+        rho[others] = self.depths(group, others).significance(both if alone else self.n_points)
+        return rho
 
     def matrix(self, alone: bool = False) -> Array:
         """The significance between each two groups, infinite where one is no more, or the same."""
-        n_groups = len(self.size)
-        rho = np.array([self.significance(i, alone) for i in range(n_groups)])
-        rho = rho.reshape(n_groups, n_groups)
+        rho = np.full((len(self.size), len(self.size)), np.inf)
+        for group in np.flatnonzero(self.alive).tolist():
+            rho[group] = self.significance(group, alone)
         return np.minimum(rho, rho.T)
 
     def beside_small(self) -> Array:

@@ -31,10 +31,13 @@ LARGEST_OF_VIEWS = 86
 TREE_FEATURES = 15
 """Up to so many features a tree finds neighbours faster than products of all pairs."""
 
-LEAF_SIZE = 100
+LEAF_SIZE = 32
 """Of its leaves, the quickest for this many neighbours."""
 
-BRIDGE_PAIRS = 2**20
+LOOKED_AT = 1000
+"""So many values tell whether they stand on a lattice: of few values, some of these are equal."""
+
+BRIDGE_PAIRS = 2**18
 """So many pairs of points are compared for the shortest edge between two parts of the data."""
 
 PLAIN_FEATURES = 3
@@ -84,14 +87,12 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
     from sklearn.decomposition import PCA, TruncatedSVD
 
     n_features = X.shape[1]
-    # Squares would overflow or vanish otherwise; by powers of two nothing is rounded.
-    X = X.astype(np.float64) * np.ldexp(1.0, -int(np.frexp(abs(X).max())[1]))
     if sp.issparse(X) and n_features > MOST_FEATURES:
         # Sparse rows are seen as they are not centred.
         n_components = min(MOST_FEATURES, X.shape[0] - 1)
         X = TruncatedSVD(n_components, random_state=0).fit_transform(X)
     X = X.toarray() if sp.issparse(X) else X
-    X = _spread(X, rng)
+    X = _spread(np.asarray(X, dtype=np.float64), rng)
     if n_features <= PLAIN_FEATURES:
         return [_view_of_points(X, n_neighbours)]
     n_neighbours = min(n_neighbours, LARGEST_OF_VIEWS + 1)
@@ -100,6 +101,14 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
     whole = _view_of_points(scores if n_features > MOST_FEATURES else X, n_neighbours)
     spaces = projections(scores, whole.neighbours[:, :EDGES])
     return [whole, *(_view_of_points(space, n_neighbours) for space in spaces)]
+
+
+def near_one(X: Any) -> Any:
+    """Samples of any magnitude, in float64, in units in which their squares can be computed.
+
+    The unit is a power of two, so that nothing is rounded.
+    """
+    return X.astype(np.float64) * np.ldexp(1.0, -int(np.frexp(abs(X).max())[1]))
 
 
 def view_of_distances(distances: Array, n_neighbours: int) -> View:
@@ -119,21 +128,25 @@ def as_distances(matrix: Array, objective: Objective) -> Array:
 
 
 def _view_of_points(points: Array, n_neighbours: int) -> View:
+    from scipy.spatial import KDTree
     from sklearn.neighbors import NearestNeighbors
 
     points = points - points.mean(0)
-    tree = points.shape[1] <= TREE_FEATURES
-    index = NearestNeighbors(
-        n_neighbors=min(len(points), n_neighbours + 1),
-        algorithm="kd_tree" if tree else "brute",
-        leaf_size=LEAF_SIZE,
-    ).fit(points)
+    n_nearest = min(len(points), n_neighbours + 1)
+    if points.shape[1] <= TREE_FEATURES:
+        tree = KDTree(points, leafsize=LEAF_SIZE)
 
-    def nearest(queries: Array) -> tuple[Array, Array]:
-        distances, neighbours = index.kneighbors(queries)
-        if not tree:
+        def nearest(queries: Array) -> tuple[Array, Array]:
+            found: tuple[Array, Array] = tree.query(queries, np.arange(1, n_nearest + 1))
+            return found
+
+    else:
+        index = NearestNeighbors(n_neighbors=n_nearest, algorithm="brute").fit(points)
+
+        def nearest(queries: Array) -> tuple[Array, Array]:
+            distances, neighbours = index.kneighbors(queries)
             _refine(distances, neighbours, queries, points)
-        return distances, neighbours
+            return distances, neighbours
 
     def midway(first: Array, second: Array) -> Array:
         return nearest((points[first] + points[second]) / 2)[0]
@@ -155,6 +168,9 @@ def _spread(X: Array, rng: np.random.RandomState) -> Array:
     """Values on a lattice moved by up to half a step to each side; of few values they stay."""
     X = X.copy()
     for feature in X.T:
+        some = feature[:LOOKED_AT]
+        if len(np.unique(some)) == len(some):
+            continue
         values = np.unique(feature)
         if 8 < len(values) < len(X) / 2:
             step = np.median(np.diff(values))

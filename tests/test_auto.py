@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from scipy import spatial
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from scipy.spatial.distance import cdist
-from sklearn import neighbors
 from sklearn.base import clone
 from sklearn.datasets import make_blobs, make_circles, make_moons
 from sklearn.metrics import adjusted_rand_score
@@ -585,14 +585,14 @@ def test_cost_on_many_samples_is_bounded(monkeypatch, objective):
 
         return call
 
-    class Counting(neighbors.NearestNeighbors):
-        def kneighbors(self, X):
+    class Counting(spatial.KDTree):
+        def query(self, X, *args):
             n_asked.append(len(X))
-            return super().kneighbors(X)
+            return super().query(X, *args)
 
     monkeypatch.setattr(Perceptron, "logits", counted(logits))
     monkeypatch.setattr(Perceptron, "pull_back", counted(pull_back))
-    monkeypatch.setattr(neighbors, "NearestNeighbors", Counting)
+    monkeypatch.setattr(spatial, "KDTree", Counting)
     model = make(n_units=20, objective=objective).fit(samples)
     assert model.n_clusters_ == 3
     assert adjusted_rand_score(truth, model.labels_) > 0.99
@@ -612,5 +612,8 @@ def test_estimator_hands_the_test_points_to_the_search(monkeypatch, fitted):
 
     monkeypatch.setattr(fitting, "views_of", record)
     make().fit(X)
-    # In the order of the rows, each once.
-    np.testing.assert_array_equal(seen[0], np.unique(X, axis=0))
+    # In the order of the rows, each once, in units of a power of two.
+    unit = np.log2(np.abs(X).max() / np.abs(seen[0]).max())
+    assert unit == round(unit)
+    assert 0.5 <= np.abs(seen[0]).max() < 1
+    np.testing.assert_array_equal(2**unit * seen[0], np.unique(X, axis=0))

@@ -84,7 +84,7 @@ def selection(repeat, n_samples, n_features):
 def units_alone(model, X):
     """A fit of the estimator in which each unit is a cluster: it looks for no valleys."""
     shard = Shard(X, np.broadcast_to(np.float32(1), len(X)), None, ALONE)
-    fit = Fit(model, shard, get_objective("mmd_ovo"), Progress(model, model.max_iter, 0))
+    fit = Fit(model, shard, get_objective("mmd_ovo"), Progress(model, 0))
     n_units = resolve_n_units(model, shard)
     fit.train(n_units, merging=True)
     units = [[unit] for unit in range(n_units)]
