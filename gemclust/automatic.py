@@ -104,8 +104,8 @@ def resolve_n_units(estimator: GeminiClustering, shard: Shard) -> int:
         )
     if n_distinct < int(n_clusters):
         warn(
-            f"Only {n_distinct} distinct samples have positive weight: "
-            f"n_clusters={n_clusters} clusters cannot be found among them.",
+            f"Only {n_distinct} distinct sample{'s have' if n_distinct > 1 else ' has'} positive "
+            f"weight: n_clusters={n_clusters} clusters cannot be found.",
             ConvergenceWarning,
         )
     return min(int(n_clusters if n_units == "auto" else n_units), n_distinct)
@@ -129,7 +129,7 @@ def resolve_number(estimator: GeminiClustering, tree: MergeTree) -> int:
     return found if estimator.max_clusters is None else min(found, int(estimator.max_clusters))
 
 
-def resolve_device(device: str) -> torch.device:
+def resolve_device(device: str | torch.device) -> torch.device:
     """The device of that name; "auto" is CUDA if present."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -28,7 +29,7 @@ from gemclust.chunks import Watch, unwatched
 from gemclust.distances import check_affinity
 from gemclust.distributed import current_processes
 from gemclust.fitting import Fit, Frame
-from gemclust.messages import did_you_mean, naming_columns, warn
+from gemclust.messages import check_names, did_you_mean, naming_columns, warn
 from gemclust.models import most_probable
 from gemclust.objectives import Objective
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
@@ -135,7 +136,7 @@ class GeminiClustering(
         samples from their centre.
     warm_start : bool, default=False
         Whether `fit` starts from the last solution, with its scaling of X.
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         Where torch computes; "auto" is CUDA if present, else the CPU.
     verbose : int, default=0
         Stages and every `verbose`-th iteration are logged to the logger "gemclust"; 0 is silence.
@@ -151,8 +152,11 @@ class GeminiClustering(
     objective_value_ : float
         GEMINI of the fitted clustering on the training data.
     objective_curve_ : list of float
-        Penalised objective after each iteration of the restart that was kept; above 10,000
-        samples, "lbfgs" starts on few of them, and the curve steps where it goes on to more.
+        What training maximises after each iteration of the restart that was kept: the penalised
+        objective, with "adam" and "sgd" the mean over their batches, which for objectives of
+        geometry differs from that of all samples; of units to be joined with
+        ``objective="auto"``, their own in the model's features. Above 10,000 samples, "lbfgs"
+        starts on few of them, and the curve steps where it goes on to more.
     objective_curves_ : list of list of float
         The same of all restarts; those that fell behind end early. Above 10,000 samples, "lbfgs"
         keeps only that of the restart that went on.
@@ -226,7 +230,7 @@ class GeminiClustering(
         vat: float = 0.0,
         vat_radius: float | str = "auto",
         warm_start: bool = False,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -612,13 +616,7 @@ class GeminiClustering(
         ValueError
             If there is no parameter of that name; nothing is set then.
         """
-        known = self.get_params(deep=False)
-        for name in params:
-            if (given := name.partition("__")[0]) not in known:
-                raise ValueError(
-                    f"{given!r} is no parameter of GeminiClustering.{did_you_mean(given, known)} "
-                    f"Its parameters are: {', '.join(known)}."
-                )
+        check_names(self, params)
         super().set_params(**params)
         return self
 
@@ -626,6 +624,8 @@ class GeminiClustering(
     def module_(self) -> nn.Module:
         """Torch module from rows of X to the logits of the clusters."""
         check_is_fitted(self)
+        if self._frame.input is None:
+            raise AttributeError(f"There is no `module_`: {NO_PREDICTION}")
         return self._frame.module(self._parameters, self._clusters)
 
     def _validated(self, X: Any, **settings: Any) -> Any:

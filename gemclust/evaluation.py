@@ -38,9 +38,10 @@ def gemini(
     for, it is the mean over random parts of `TRANSPORT_PART` samples; or of as many as it wants.
     """
 
-    def batch(rows: Rows, mass: float | Tensor = 1.0) -> Batch:
+    def batch(rows: Rows, mass: float | Tensor = 1.0, known: Tensor | None = None) -> Batch:
         share = (weight if rows is None else weight[rows]) / mass
-        return Batch(log_proba(rows), share, **geometry.take(rows), unit=geometry.unit)
+        known = log_proba(rows) if known is None else known
+        return Batch(known, share, **geometry.take(rows), unit=geometry.unit, watch=watch)
 
     with torch.no_grad():
         parts = chunks(len(weight), size)
@@ -54,7 +55,7 @@ def gemini(
                 watch("part")
         elif not objective.n_stages or geometry.matrix is not None:
             whole = torch.cat([log_proba(part) for part in parts], dim=1)
-            total = objective.evaluate(Batch(whole, weight, **geometry.take(), unit=geometry.unit))
+            total = objective.evaluate(batch(None, known=whole))
         elif len(parts) == 1 and not processes.several:
             total = objective.evaluate(batch(None))
         else:
@@ -78,10 +79,20 @@ def n_transport_parts(objective: Objective, geometry: Geometry, n_samples: int) 
     return 1 if most is None else -(-n_samples // most)
 
 
-def n_parts(objective: Objective, geometry: Geometry, n_samples: int, size: int) -> int:
+def n_parts(
+    objective: Objective,
+    geometry: Geometry,
+    n_samples: int,
+    size: int,
+    n_restarts: int,
+    n_clusters: int,
+) -> int:
     """How many parts `gemini` tells of."""
+    within = objective.n_told(n_restarts, n_clusters)
     if (parts := n_transport_parts(objective, geometry, n_samples)) > 1:
-        return parts
+        return parts * (within + 1)
+    if within:
+        return within
     by_means = objective.n_stages and geometry.matrix is None
     return objective.n_stages * -(-n_samples // size) if by_means and n_samples > size else 0
 

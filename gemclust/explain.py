@@ -197,6 +197,7 @@ def standardised_differences(
     differences : ndarray of shape (n_clusters, n_features)
         0 for a constant feature, NaN for an empty cluster.
     """
+    X = X.astype(np.float64, copy=False)
     weight = np.ones(len(memberships)) if sample_weight is None else sample_weight
     share = weight / weight.sum()
     mean = share @ X
@@ -225,8 +226,10 @@ def _chosen(
             return np.arange(len(names))
         largest = np.nanmax(np.abs(differences), axis=0)
         return np.sort(np.argsort(-largest, kind="stable")[:SPARSE_FEATURES])
-    if isinstance(features, str):
+    if isinstance(features, str) or not np.iterable(features):
         raise ValueError(f"{features=} is a name alone: give a list, [{features!r}].")
+    if not len(features):
+        raise ValueError("features is empty; None means all.")
     numbers = {name: j for j, name in enumerate(names)}
     return np.array([_number(feature, names, numbers) for feature in features], dtype=int)
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from sklearn.pipeline import Pipeline
 
-    from gemclust.estimator import GeminiClustering
 
 __all__ = ["ClusterLogits", "to_onnx"]
 
@@ -29,16 +28,16 @@ PRECISIONS = (np.dtype(np.float64), np.dtype(np.float32))
 INPUT, LABEL, PROBABILITIES = "X", "label", "probabilities"
 
 OF_COLUMNS = (
-    "The steps before the clusterer cannot be converted with one matrix of numbers as their input: "
-    "{}. Where they take columns by name, or of several types: convert `pipeline[:-1]` by "
-    "skl2onnx.to_onnx, with an input for each column, and `pipeline[-1]` by this function, and "
-    "join them by onnx.compose.merge_models, as in the user guide, 'Models that last'."
+    "skl2onnx cannot convert the steps before the clusterer with one matrix of numbers as their "
+    "input: {}. It does not know all steps: without one that it does not know, give to_onnx "
+    "`pipeline[-1]` alone. Where steps take columns by name, or of several types: convert "
+    "`pipeline[:-1]` by skl2onnx.to_onnx, with an input for each column, and `pipeline[-1]` by "
+    "this function, and join them by onnx.compose.merge_models, as in the user guide, 'Models that "
+    "last'."
 )
 
 
-def to_onnx(
-    estimator: GeminiClustering | Pipeline, path: str | Path | None = None, *, dtype: Any = None
-) -> ModelProto:
+def to_onnx(estimator: Any, path: str | Path | None = None, *, dtype: Any = None) -> ModelProto:
     """The fitted model as an ONNX graph: from X to "label" and "probabilities".
 
     It computes in double precision, whatever the type of its input. Steps of a pipeline before the
@@ -80,7 +79,10 @@ def to_onnx(
     """
     onnx = _imported("onnx")
     model, steps = clusterer(estimator), steps_before(estimator)
-    module = model.module_
+    try:
+        module = model.module_
+    except AttributeError as error:
+        raise ValueError(f"There is no model to export. {error}") from error
     dtype = module.centre.numpy().dtype if dtype is None else _precision(dtype)
     kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
     first = None if steps is None else _converted(steps, kind)
@@ -228,7 +230,7 @@ def _converted(steps: Pipeline, kind: int) -> Any:
         except ImportError:
             raise
         except Exception as error:
-            raise ValueError(OF_COLUMNS.format(error)) from error
+            raise ValueError(OF_COLUMNS.format(str(error).strip().rstrip("."))) from error
     inner = graph.graph.input[0]
     cast = {"to": inner.type.tensor_type.elem_type}
     graph.graph.node.insert(0, onnx.helper.make_node("Cast", [INPUT], [inner.name], **cast))

@@ -239,6 +239,7 @@ class Fit:
             levels = levels[-1:]
         with self.progress.stage(f"training {n_units} units", settings.max_iter):
             self.run = climb(levels, begin, settings, int(seeds[0]), self.progress, shard.group)
+        self.progress.interrupted |= self.run.interrupted
         self.run.converged |= merging and settings.max_iter == UNIT_ITERATIONS
 
     def train_and_join(self, n_units: int) -> tuple[Fit, int, Selection]:
@@ -276,8 +277,8 @@ class Fit:
 
         def n_steps() -> int:
             n_restarts = len(run.parameters)
-            first = problem.n_parts(n_restarts) if n_restarts > 1 else 0
-            return first + problem.n_parts(1)
+            first = problem.n_parts(n_restarts, len(clusters)) if n_restarts > 1 else 0
+            return first + problem.n_parts(1, len(clusters))
 
         return self.progress.finish("evaluating", work, n_steps)
 
@@ -294,7 +295,7 @@ class Fit:
         return self.progress.finish(
             "evaluating",
             lambda: winners(problem(), parameters, clusters),
-            lambda: problem().n_parts(1),
+            lambda: problem().n_parts(1, len(clusters)),
         )
 
     def join(self, number: Callable[[MergeTree], int]) -> tuple[int, Selection]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -38,6 +38,23 @@ def did_you_mean(given: object, known: Iterable[str], cutoff: float = 0.6) -> st
     close = [_ELSEWHERE[given]] if _ELSEWHERE.get(given) in names else []
     close += get_close_matches(given, names, n=1, cutoff=cutoff)
     return f" Did you mean {names[close[0]]!r}?" if close else ""
+
+
+def check_names(owner: Any, given: Mapping[str, Any]) -> None:
+    """Raise a ValueError that names the first of what is to be set that is no parameter of it."""
+    known = owner.get_params(deep=False)
+    for name in given:
+        first, nested, inner = name.partition("__")
+        if first not in known:
+            raise ValueError(
+                f"{first!r} is no parameter of {type(owner).__name__}."
+                f"{did_you_mean(first, known)} Its parameters are: {', '.join(known)}."
+            )
+        if nested and not hasattr(given.get(first, known[first]), "set_params"):
+            raise ValueError(
+                f"{first}={given.get(first, known[first])!r} has no parameter {inner!r}: set "
+                f"{first} to an instance that has, such as MMD('ovo', kernel='rbf') has 'gamma'."
+            )
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

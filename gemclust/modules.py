@@ -186,7 +186,17 @@ class ClusterLogits(nn.Module):
         -------
         module : ClusterLogits
             From rows of X to the logits of the clusters, for evaluation.
+
+        Raises
+        ------
+        ValueError
+            If the state is not that of such a module.
         """
+        if missing := {"cluster", "centre", "scale"} - set(state):
+            raise ValueError(
+                f"The state has no {', '.join(sorted(missing))}: give that of the estimator's "
+                "`module_`, not of the module inside it."
+            )
         cluster, centre = state["cluster"], state["centre"]
         clusters = [
             (cluster == number).nonzero()[:, 0].tolist() for number in range(1 + int(cluster.max()))

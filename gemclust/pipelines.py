@@ -22,7 +22,7 @@ class Seen(NamedTuple):
     ----------
     model : ClusterMixin
         The clusterer, fitted.
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    X : ndarray or CSR matrix of float of shape (n_samples, n_features)
         What the steps before it have made of the samples.
     names : ndarray of str of shape (n_features,)
         Names of the features.
@@ -62,6 +62,8 @@ def seen_by_clusterer(estimator: Any, X: Any) -> Seen:
     names = _names(model, X, before)
     X = table = as_array(X)
     X = sp.csr_array(X) if sp.issparse(X) else np.asarray(X)
+    # Whole numbers overflow in squares, and truth values have no differences.
+    X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
     if names is None or len(names) != X.shape[1]:
         names = [f"x{j}" for j in range(X.shape[1])]
     return Seen(model, X, np.asarray(names, dtype=object), table)

@@ -181,11 +181,12 @@ class Problem:
                 self.watch,
             )
 
-    def n_parts(self, n_restarts: int) -> int:
+    def n_parts(self, n_restarts: int, n_clusters: int) -> int:
         """How many parts of the samples `survey` and `value` tell of, together."""
         size = chunk_size(len(self.inputs), self._width(n_restarts))
         parts = -(-len(self.inputs) // size)
-        in_value = n_parts(self.objective, self.geometry, len(self.inputs), size)
+        counted = len(self.inputs), size, n_restarts, n_clusters
+        in_value = n_parts(self.objective, self.geometry, *counted)
         return in_value + (parts if parts > 1 else 0)
 
     def _few_threads(self, parameters: Tensor) -> AbstractContextManager[None]:

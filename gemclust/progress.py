@@ -56,7 +56,7 @@ class Progress:
     unit : float
         What an objective of 1 is worth in the units of X.
     interrupted : bool
-        Whether a stage has been interrupted that comes after some training.
+        Whether training, or a stage after it, has been interrupted.
     """
 
     def __init__(self, estimator: Any, verbose: int, forgiving: bool = True) -> None:

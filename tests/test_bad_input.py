@@ -586,7 +586,7 @@ def test_fewer_distinct_rows_than_clusters():
 
 def test_one_sample_with_weight():
     weight = np.r_[1.0, np.zeros(59)]
-    with pytest.warns(ConvergenceWarning, match=r"Only 1 distinct samples have positive weight"):
+    with pytest.warns(ConvergenceWarning, match=r"Only 1 distinct sample has positive weight"):
         estimator = make(3).fit(X, sample_weight=weight)
     assert estimator.n_clusters_ == 1
     assert len(estimator.labels_) == 60

@@ -97,13 +97,20 @@ def test_warm_start_goes_on_and_another_model_forgets():
         lambda m: m.transform(X),
         lambda m: m.score(X),
         lambda m: m.partial_fit(X),
-        lambda m: m.module_,
     ],
 )
 def test_no_new_points(use):
     model = fitted().fit(X)
     with pytest.raises(ValueError, match="labels_ and probabilities_"):
         use(model)
+
+
+def test_there_is_no_module_and_help_needs_none():
+    model = fitted().fit(X)
+    assert not hasattr(model, "module_")
+    with pytest.raises(AttributeError, match=r"no `module_`.*labels_ and probabilities_"):
+        model.module_  # noqa: B018
+    assert "categorical" in model._repr_html_()
 
 
 def test_samples_of_weight_zero_have_no_logits():

@@ -393,6 +393,27 @@ def test_samples_that_are_all_equal(n_features, n_rows, make):
         drawn(DecisionMapDisplay.from_estimator(model, make(equal), resolution=2))
 
 
+@pytest.mark.parametrize("kind", [bool, np.int8])
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame, sp.csr_array])
+def test_truth_values_and_whole_numbers(kind, make):
+    X = make((blobs() > 4).astype(kind))
+    model = GeminiClustering(3, model="linear", n_init=1, random_state=0).fit(X)
+    for display in (ClustersDisplay, DecisionMapDisplay, ConfidenceDisplay, ProfileDisplay):
+        drawn(display.from_estimator(model, X))
+
+
+def test_bad_requests_are_named(given):
+    X = blobs()
+    with pytest.raises(ValueError, match="embedding='pca' is a name"):
+        ClustersDisplay.from_estimator(given, X, embedding="pca")
+    for number in (0, -1, 2.5):
+        with pytest.raises(ValueError, match=f"max_features={number} is not possible"):
+            ProfileDisplay.from_estimator(given, X, max_features=number)
+    _, several = plt.subplots(1, 2)
+    with pytest.raises(TypeError, match="one matplotlib Axes, not a ndarray"):
+        ClustersDisplay.from_estimator(given, X, ax=several)
+
+
 def test_map_needs_two_points_along_each_side(given):
     for resolution in (1, 0, 10.5):
         with pytest.raises(ValueError, match=f"resolution={resolution} is not possible"):

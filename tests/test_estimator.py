@@ -1026,6 +1026,14 @@ def test_second_interrupt_gives_up_and_changes_nothing(interrupting, n_clusters,
     assert estimator.n_clusters_ == 2
 
 
+@pytest.mark.parametrize("n_clusters", ["auto", 3])
+def test_interrupt_after_that_of_training_gives_up(interrupting, n_clusters):
+    interrupting("iteration 2")
+    interrupting("evaluating")
+    with pytest.raises(KeyboardInterrupt):
+        make(n_clusters=n_clusters, verbose=1).fit(OVERLAPPING)
+
+
 def test_interrupts_of_two_stages_are_a_first_and_a_second(interrupting):
     interrupting("evaluating")
     interrupting("labelling")

@@ -36,6 +36,33 @@ def model():
     return GeminiClustering(3, alpha=0.01, n_init=2, random_state=0).fit(X)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "bool"])
+def test_sparse_whole_numbers_are_as_good_as_floats(dtype):
+    whole = np.clip(10 * (ARRAY - ARRAY.min(0)), 0, 127)
+    whole = whole > 60 if dtype == "bool" else whole.astype(dtype)
+    model = GeminiClustering(2, model="linear", n_init=1, random_state=0).fit(whole.astype(float))
+    expected = cluster_profiles(model, whole.astype(float))
+    assert np.abs(expected["x0"]).max() > 0.1
+    for make in (np.asarray, sp.csr_matrix, sp.csr_array):
+        found = cluster_profiles(model, make(whole))
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "Float32", "object"])
+def test_columns_of_other_kinds_of_numbers(dtype):
+    table = X.astype(dtype)
+    model = GeminiClustering(2, n_init=1, random_state=0).fit(table)
+    expected = cluster_profiles(model, table.astype("float64"))
+    pd.testing.assert_frame_equal(cluster_profiles(model, table), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("features", [[], 3])
+@pytest.mark.parametrize("look", [cluster_profiles, feature_importances])
+def test_features_to_look_at_are_a_list(model, look, features):
+    with pytest.raises(ValueError, match=r"features is empty|give a list"):
+        look(model, X, features=features)
+
+
 def test_feature_may_have_the_name_of_a_column(model):
     renamed = X.rename(columns={"height": "size"})
     table = cluster_profiles(GeminiClustering(3, n_init=2, random_state=0).fit(renamed), renamed)

@@ -92,6 +92,20 @@ def test_misspelt_parameter_of_the_number_alone():
         select_n_clusters(X, sensitvity=2)
 
 
+def test_misspelt_parameter_of_the_objective():
+    model = GeminiClustering(objective=MMD("ovo", kernel="rbf"))
+    with pytest.raises(ValueError, match=r"no parameter of MMD\. Did you mean 'gamma'\?"):
+        model.set_params(objective__gama=1.0)
+    assert model.set_params(objective__gamma=2.0).objective.gamma == 2.0
+
+
+def test_name_of_an_objective_has_no_parameters():
+    with pytest.raises(ValueError, match=r"objective='auto' has no parameter 'gamma': set"):
+        GeminiClustering().set_params(objective__gamma=1.0)
+    model = GeminiClustering().set_params(objective=MMD(kernel="rbf"), objective__gamma=1.0)
+    assert model.objective.gamma == 1.0
+
+
 def test_parameters_are_set_all_or_none():
     model = GeminiClustering()
     with pytest.raises(ValueError, match=r"'colour' is no parameter of GeminiClustering\. Its"):

@@ -228,6 +228,12 @@ def test_module_from_its_state_by_safetensors(own, tmp_path):
     check_restored(state, model, samples)
 
 
+def test_state_of_the_inner_module_is_refused(own):
+    model, _ = own
+    with pytest.raises(ValueError, match="no centre, cluster, scale"):
+        ClusterLogits.from_state_dict(network(3, 4), model.module_.inner.state_dict())
+
+
 def test_state_knows_units_that_are_merged_or_dropped():
     inner = nn.Linear(2, 5)
     module = ClusterLogits(inner, torch.tensor([1.0, -2.0]), 3.0, [[4, 0], [2]])

@@ -96,6 +96,19 @@ def test_parts_of_many_samples_are_steps(stages, few_at_once, monkeypatch, n_clu
         assert told == most > 1, name
 
 
+@pytest.mark.parametrize("mode", ["ova", "ovo"])
+@pytest.mark.parametrize("n_clusters", ["auto", 3])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_each_transport_is_a_step(stages, n_clusters, mode):
+    given = {"objective": Wasserstein(mode), "n_init": 1, "max_iter": 3, "random_state": 0}
+    model = GeminiClustering(n_clusters, **given)
+    *_, evaluating, _ = stages(model)
+    n_clusters = model.n_clusters_
+    n_transports = n_clusters if mode == "ova" else n_clusters * (n_clusters - 1) / 2
+    assert evaluating == ("evaluating", n_transports, n_transports)
+    assert n_transports > 1
+
+
 @pytest.mark.parametrize("n_clusters", ["auto", 3])
 def test_few_samples_have_no_parts(stages, n_clusters):
     *_, evaluating, labelling = stages(GeminiClustering(n_clusters, random_state=0))

@@ -204,7 +204,7 @@ def test_distances_are_those_that_the_last_step_sees():
     assert silhouette_scorer(pipeline, X) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", ["heldout", "stability", "silhouette", "gemini"])
+@every_scorer
 def test_sparse_samples(name):
     sparse = sp.csr_matrix(np.maximum(X, 0))
     model = FAST.fit(sparse[:120])

@@ -19,7 +19,7 @@ from gemclust.displays import ObjectiveCurvesDisplay
 X, y = load_digits(return_X_y=True)
 
 # %%
-# Four ways to the same objective, MMD one-vs-one with ten clusters. L-BFGS, the default of so few
+# Four ways to maximise MMD one-vs-one with ten clusters. L-BFGS, the default of so few
 # samples, runs all restarts side by side, and those that fall behind end early. Adam takes many
 # short steps on batches. Random starts, without seeds from k-means++, begin lower. The last is cut
 # short by ``max_iter``, of which a warning tells: its curves still rise where they end.
@@ -40,6 +40,8 @@ for name, parameters in ways.items():
 
 # %%
 # The objective after each iteration, of each restart; a dot where it ends. The blue one was kept.
+# Adam's is that of its batches, in which clusters lie a little further apart than in all samples;
+# the titles say the objective of all samples.
 
 figure, axes = plt.subplots(1, 4, figsize=(16, 4.2), sharey=True, layout="constrained")
 for axis, (name, model) in zip(axes, models.items(), strict=True):

@@ -4,8 +4,7 @@ Sample weights: the colours of a picture
 
 A picture of a quarter of a million pixels has far fewer distinct colours, if each channel is
 rounded to 16 levels. A sample that counts w times is exactly w samples, so that the distinct
-colours, weighted by their number of pixels, give the clusters of all pixels in a fraction of the
-time.
+colours, weighted by their number of pixels, give the clusters of all pixels.
 """
 
 import matplotlib.pyplot as plt

@@ -22,6 +22,8 @@ def pyplot() -> Any:
 def axes_for(ax: Any, **settings: Any) -> Any:
     """The axes given, or those of a new figure."""
     if ax is not None:
+        if not hasattr(ax, "figure"):
+            raise TypeError(f"ax must be one matplotlib Axes, not a {type(ax).__name__}.")
         return ax
     return pyplot().subplots(layout="constrained", **settings)[1]
 

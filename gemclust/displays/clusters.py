@@ -89,6 +89,10 @@ class ClustersDisplay:
         ValueError
             If the embedding does not have two columns and a row for each sample.
         """
+        if isinstance(embedding, str):
+            raise ValueError(
+                f"{embedding=} is a name; give the transformer, such as PCA(2), or points."
+            )
         seen = seen_by_clusterer(estimator, X)
         names = ("", "")
         if embedding is None:

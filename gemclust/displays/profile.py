@@ -93,7 +93,14 @@ class ProfileDisplay:
         Returns
         -------
         display : ProfileDisplay
+
+        Raises
+        ------
+        ValueError
+            If `max_features` is not an integer of at least 1.
         """
+        if not isinstance(max_features, int | np.integer) or max_features < 1:
+            raise ValueError(f"{max_features=} is not possible; it must be an integer from 1 on.")
         seen = seen_by_clusterer(estimator, X)
         proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         hard = np.eye(proba.shape[1])[proba.argmax(1)]

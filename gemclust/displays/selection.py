@@ -11,10 +11,6 @@ from gemclust.displays.base import cluster_colours, pyplot
 from gemclust.pipelines import clusterer
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
-    from gemclust.estimator import GeminiClustering
-
     Array = NDArray[Any]
 
 LOWEST, HIGHEST = 0.1, 100.0
@@ -100,7 +96,7 @@ class SelectionDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: GeminiClustering | Pipeline, *, ax: Any = None, max_leaves: int = 30
+        cls, estimator: Any, *, ax: Any = None, max_leaves: int = 30
     ) -> SelectionDisplay:
         """Draw what `selection_` of an estimator holds.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from gemclust.messages import did_you_mean
+from gemclust.messages import check_names, did_you_mean
 
 PROBABILITY_FLOOR = 1e-12
 """log p and 1 / p see no probability below this one, in value and in gradient."""
@@ -52,6 +52,8 @@ class Batch:
         are not seen again.
     rng : RandomState, optional
         Source of chance in training; None: no chance, everything is evaluated.
+    watch : callable, optional
+        Is told the name of each part of long work that is done.
     """
 
     log_proba: Tensor
@@ -63,6 +65,7 @@ class Batch:
     restarts: tuple[int, ...] | None = None
     memory: dict[Any, Any] | None = None
     rng: np.random.RandomState | None = None
+    watch: Callable[[str], object] | None = None
 
     @cached_property
     def proba(self) -> Tensor:
@@ -213,8 +216,33 @@ class Objective(BaseEstimator):
             means += self.means(batch, *means)
         return batch.unit**self.homogeneity * self.value(*means)
 
+    def n_told(self, n_restarts: int, n_clusters: int) -> int:
+        """Of how many parts `evaluate` tells a batch's `watch`, at most."""
+        return 0
+
     def for_units(self) -> Objective:
         """By which units are trained that are to share the samples, and to be joined later."""
+        return self
+
+    def set_params(self, **params: Any) -> Objective:
+        """Set parameters; of an estimator's objective, as ``objective__gamma``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the constructor.
+
+        Returns
+        -------
+        self : Objective
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name; nothing is set then.
+        """
+        check_names(self, params)
+        super().set_params(**params)
         return self
 
     def check(self) -> None:

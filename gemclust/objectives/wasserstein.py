@@ -116,6 +116,10 @@ class Wasserstein(Transport):
         drawn = np.sort(batch.rng.choice(len(pairs), self.n_pairs, replace=False))
         return [pairs[i] for i in drawn], factor * len(pairs) / self.n_pairs
 
+    def n_told(self, n_restarts: int, n_clusters: int) -> int:
+        n_pairs = n_clusters if self.mode == "ova" else n_clusters * (n_clusters - 1) // 2
+        return n_restarts * n_pairs
+
     def for_units(self) -> Wasserstein:
         objective = cast(Wasserstein, super().for_units())
         objective.n_pairs = None
@@ -136,7 +140,11 @@ class Wasserstein(Transport):
 
         indices = range(len(tasks))
         small = len(matrix) < SMALL_TRANSPORT
-        solved = list(map(solve, indices) if small else in_threads(solve, indices))
+        solved = []
+        for potentials in map(solve, indices) if small else in_threads(solve, indices):
+            solved.append(potentials)
+            if batch.watch is not None:
+                batch.watch("transport")
         memory.update(zip(keys, solved, strict=True))
         u, v = (np.stack(part) for part in zip(*solved, strict=True))
         return torch.as_tensor(u).to(joint), torch.as_tensor(v).to(joint)
