@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from gemclust.objectives import Objective
 from gemclust.projections import projections
+from gemclust.threads import n_workers
 
 Array = NDArray[Any]
 
@@ -137,7 +138,9 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
         tree = KDTree(points, leafsize=LEAF_SIZE)
 
         def nearest(queries: Array) -> tuple[Array, Array]:
-            found: tuple[Array, Array] = tree.query(queries, np.arange(1, n_nearest + 1))
+            found: tuple[Array, Array] = tree.query(
+                queries, np.arange(1, n_nearest + 1), workers=n_workers()
+            )
             return found
 
     else:

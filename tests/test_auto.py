@@ -586,9 +586,9 @@ def test_cost_on_many_samples_is_bounded(monkeypatch, objective):
         return call
 
     class Counting(spatial.KDTree):
-        def query(self, X, *args):
+        def query(self, X, *args, **kwargs):
             n_asked.append(len(X))
-            return super().query(X, *args)
+            return super().query(X, *args, **kwargs)
 
     monkeypatch.setattr(Perceptron, "logits", counted(logits))
     monkeypatch.setattr(Perceptron, "pull_back", counted(pull_back))
