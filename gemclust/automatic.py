@@ -83,18 +83,25 @@ def resolve_spread(estimator: GeminiClustering) -> bool:
     return joined and isinstance(estimator.model, str) and estimator.model != "categorical"
 
 
-def _spread_sizes(shard: Shard) -> tuple[int, int]:
+def _n_distinct(estimator: GeminiClustering, shard: Shard) -> int:
+    """How many samples the model can tell apart: free logits, all of which an affinity is known."""
+    free = isinstance(estimator.model, str) and estimator.model == "categorical"
+    return shard.n_total if free and shard.data.affinity is not None else shard.n_distinct
+
+
+def _spread_sizes(estimator: GeminiClustering, shard: Shard) -> tuple[int, int]:
     """Number of samples that are there for units, and of distinct ones among them."""
     if shard.spread is shard.pilot:
-        return shard.n_total, shard.n_distinct
+        return shard.n_total, _n_distinct(estimator, shard)
     return len(shard.spread), len(shard.spread)
 
 
 def resolve_n_units(estimator: GeminiClustering, shard: Shard) -> int:
     """Number of outputs of the model: at least one for each cluster, at most one for each row."""
-    n_clusters, n_units, n_distinct = estimator.n_clusters, estimator.n_units, shard.n_distinct
+    n_clusters, n_units = estimator.n_clusters, estimator.n_units
+    n_distinct = _n_distinct(estimator, shard)
     if n_clusters == "auto":
-        n_samples, n_distinct = _spread_sizes(shard)
+        n_samples, n_distinct = _spread_sizes(estimator, shard)
         wanted = max(2, min(UNITS, n_samples // UNIT_SAMPLES)) if n_units == "auto" else n_units
         return min(int(wanted), n_distinct)
     if shard.n_given < int(n_clusters):
@@ -115,7 +122,7 @@ def more_units(estimator: GeminiClustering, n_units: int, found: int, shard: Sha
     """Units to begin anew with where there were few for the clusters found, or 0."""
     if estimator.n_clusters != "auto" or estimator.n_units != "auto" or estimator.warm_start:
         return 0
-    n_samples, n_distinct = _spread_sizes(shard)
+    n_samples, n_distinct = _spread_sizes(estimator, shard)
     most = min(MOST_UNITS, n_samples // UNIT_SAMPLES, n_distinct)
     few = n_units >= UNITS and 3 * found > n_units
     return 2 * n_units if few and 2 * n_units <= most else 0

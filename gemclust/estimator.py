@@ -87,7 +87,7 @@ class GeminiClustering(
         a logit for each unit. "local" is linear in features of a kernel about as wide as the units
         lie apart. "categorical" has free logits for each training sample, for graphs and other data
         of which only an affinity is known; it predicts no new points. "auto" is "local" where there
-        are more units than clusters, else "mlp".
+        are more units than clusters and no `vat`, else "mlp".
     hidden_layer_sizes : int or sequence of int, default=(32,)
         Units of each hidden layer of the "mlp".
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"

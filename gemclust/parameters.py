@@ -156,9 +156,10 @@ def _check_vat(estimator: GeminiClustering) -> None:
             f"{given} solver='lbfgs': its gradient is that of no function. Use 'adam' or 'sgd'."
         )
     if isinstance(estimator.model, str) and estimator.model in ("local", "categorical"):
+        sees = {"local": "features that are computed from X before", "categorical": "no X at all"}
         raise ValueError(
-            f"{given} model={estimator.model!r}, which has no gradient with respect to X. Use "
-            "'mlp', 'linear' or a module."
+            f"{given} model={estimator.model!r}: it moves samples where the model sees them, and "
+            f"this one sees {sees[estimator.model]}. Use 'mlp', 'linear' or a module."
         )
 
 

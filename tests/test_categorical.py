@@ -6,6 +6,7 @@ import torch
 from scipy.sparse.csgraph import shortest_path
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import kneighbors_graph
 
 from gemclust import GeminiClustering
@@ -103,6 +104,14 @@ def test_no_new_points(use):
     model = fitted().fit(X)
     with pytest.raises(ValueError, match="labels_ and probabilities_"):
         use(model)
+
+
+@pytest.mark.parametrize("n_clusters", [3, "auto"])
+@pytest.mark.parametrize("n_places", [1, 2])
+def test_samples_are_told_apart_by_the_affinity_alone(n_clusters, n_places):
+    nowhere = (np.arange(len(X)) % n_places)[:, None]
+    model = fitted(n_clusters, objective=MMD("ovo", kernel="precomputed"))
+    assert adjusted_rand_score(Y, model.fit(nowhere, affinity=rbf_kernel(X)).labels_) == 1
 
 
 def test_there_is_no_module_and_help_needs_none():

@@ -280,10 +280,11 @@ def test_vat_works_with_every_objective_and_model(objective, model):
 
 
 def test_auto_with_vat_trains_units_of_the_mlp():
-    X, _ = make_blobs(120, centers=3, cluster_std=0.4, random_state=0)
+    X, y = make_blobs(120, centers=3, cluster_std=0.4, random_state=0)
     model = GeminiClustering(vat=0.1, random_state=0, max_iter=30).fit(X)
     assert not isinstance(model._frame.model, UnitModel)
-    assert model.n_clusters_ >= 1
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(y, model.labels_) > 0.9
 
 
 def test_radius_follows_the_scale_of_x():
