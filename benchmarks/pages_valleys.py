@@ -86,6 +86,7 @@ get {seeds}: smaller differences say nothing.
 - principal components only: none of the directions in which neighbours are near.
 - scales to 140 in all views: not to {largest} at most where there are several.
 - small groups in turn: they are joined by the valleys around them like all others, not first.
+- no clear gap: valleys are not compared with one another.
 - gap power ({power:g}) of the rank of the nearest neighbour across.
 - deepest ({deepest}): scales and views over which a valley is averaged.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000

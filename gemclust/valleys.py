@@ -38,6 +38,13 @@ PART = 3
 looked for and cut off for its valleys is not quite a sample of its own."""
 
 
+CLEAR_GAP, CLEAR_LEVEL = 0.4, 0.4
+"""Valleys are clear if the next of the tree has at most this share of their significance: then
+those from this level on are real."""
+
+CLEAR_MERGES = 18
+"""Of fewer merges, the others say too little of what valleys are without clusters."""
+
 INVERSE_DIMENSIONS = (0, 1 / 5, 1 / 2.5, 1 / 2, 1)
 LEVELS = (0.23, 0.38, 0.42, 0.60, 0.98)
 """How the level of valleys depends on the dimension of the data, one over which is given above."""
@@ -203,7 +210,7 @@ def merge(valleys: Valleys) -> tuple[Array, Array]:
     pairs : ndarray of int of shape (n_groups - 1, 2)
         The second group joins the first.
     heights : ndarray of shape (n_groups - 1,)
-        How surely the two are not one cluster, as in `heights_of`.
+        How surely the two are not one cluster, as in `heights_of` and `where_clear`.
     """
     n_groups = len(valleys.size)
     rho = valleys.matrix()
@@ -221,7 +228,7 @@ def merge(valleys: Valleys) -> tuple[Array, Array]:
         size[step] = valleys.size[i]
         rho[j] = rho[:, j] = np.inf
         rho[i] = rho[:, i] = valleys.significance(i)
-    return pairs, heights_of(pairs, found, size, counts)
+    return pairs, where_clear(heights_of(pairs, found, size, counts), counts)
 
 
 def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array) -> Array:
@@ -257,3 +264,20 @@ def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array
         own = valleys[inside[step]].significance(n_points) if valleys else np.zeros(0)
         heights[step] = limit[parts[step]] = min(own.max(initial=0.0), limit[step])
     return heights
+
+
+def where_clear(heights: Array, counts: Array) -> Array:
+    """Heights that stand clear of all others in the tree, raised so that their own level is 1.
+
+    Those below the last gap are what this very sample has inside its clusters, as far as the groups
+    are large enough (`counts`) to say so.
+    """
+    falling = np.sort(heights[counts])[::-1]
+    if len(falling) < CLEAR_MERGES:
+        return heights
+    clear = (falling[:-1] >= CLEAR_LEVEL) & (falling[1:] <= CLEAR_GAP * falling[:-1])
+    if not clear.any():
+        return heights
+    least = falling[np.flatnonzero(clear)[-1]]
+    # A little above the level itself, which is not passed by what equals it.
+    return np.where(heights >= least, heights * ((1 + 1e-9) / CLEAR_LEVEL), heights)
