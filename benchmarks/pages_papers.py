@@ -71,7 +71,8 @@ def main():
     pictures.draw_gaussian_student(mixture)
     pictures.draw_dots("papers_categorical.svg", pictures.categorical_panels(free), "ARI")
     pictures.draw_dots("papers_moons.svg", pictures.moons_panels(moon), "ARI")
-    purposes = wrapped(words.purposes(free, mixture, moon, results["affinity"]))
+    given = free, mixture, moon, results["affinity"], results["mnist"]
+    purposes, plain = wrapped(words.purposes(*given)), wrapped(words.in_plain_words(*given))
     if results["affinity"].rows:
         pictures.draw_affinity(results["affinity"])
     if results["cost"].rows:
@@ -79,6 +80,7 @@ def main():
     sections = [
         INTRODUCTION,
         verdicts_table(results),
+        *(["## In plain words\n", *plain, ""] if plain else []),
         *(["## Which objective for which purpose\n", *purposes, ""] if purposes else []),
         "## Free logits\n",
         "![ARI of each fit](images/papers_categorical.svg)\n",

@@ -11,7 +11,7 @@ import suite
 import unimodal
 from pages import rows, table, write
 from pages_selection import NOT_RUN, cell
-from valleys import CHOSEN, CONSTANTS, FEWER, MANY, PARTS, SCALES_SEEN, STRAYS, TUNED
+from valleys import CHOSEN, CLEAR, CONSTANTS, FEWER, MANY, PARTS, SCALES_SEEN, STRAYS, TUNED
 
 from gemclust.selection import POINTS_PER_UNIT, STRAY_NEIGHBOURS
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
@@ -101,6 +101,13 @@ Parts are for many clusters of few points each. {n_many} sets of 30 and 50 blobs
 points are drawn, 67 and 40 for each blob:
 
 {many}
+## Few points in each cluster
+
+With 20 or 30 points in a cluster no valley can be deep; but those inside clusters are far lower
+still. {n_few} sets of 15 and 30 blobs of so many points each, no two nearer than 6 standard
+deviations; d = 2, 5 and 10. The library, and without a look at the gap in the tree:
+
+{few}
 ## Small groups
 
 A unit of a large group that wins a few points of a small one bridges the gap between them.
@@ -264,6 +271,8 @@ def main():
         n_many=len(MANY),
         many=of_each(results, PARTS, MANY),
         strays=STRAY_NEIGHBOURS,
+        n_few=len(suite.FEW_EACH),
+        few=of_each(results, CLEAR, suite.FEW_EACH),
         n_small=len(suite.SMALL_GROUPS),
         small=of_each(results, STRAYS, suite.SMALL_GROUPS),
     )

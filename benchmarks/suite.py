@@ -1,8 +1,9 @@
 """The data sets on which finding the number of clusters is developed and judged.
 
 ``NAMES`` holds the 84 sets of the suite, ``BLOBS_MANY`` sets with up to 100 clusters,
-``SMALL_GROUPS`` sets with a small one among large ones, and ``UNIMODAL`` sets in which every split
-is false (``UNIMODAL_TUNED``: such sets for choosing constants); ``load`` reads or makes any.
+``SMALL_GROUPS`` sets with a small one among large ones, ``FEW_EACH`` sets of many clusters of few
+points, and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for
+choosing constants); ``load`` reads or makes any.
 """
 
 import hashlib
@@ -176,11 +177,19 @@ SMALL = {
     for n in (40, 100)
     for copy in range(4)
 }
-BLOBS_MANY, SMALL_GROUPS = tuple(MANY), tuple(SMALL)
+# Of copies 0 and 1, the constants of `where_clear` were chosen.
+FEW = {
+    f"few/k{k}_n{n}_d{d}_{copy}": partial(blobs, n_clusters=k, n_features=d, per_cluster=n)
+    for k in (15, 30)
+    for n in (20, 30)
+    for d in (2, 5, 10)
+    for copy in range(2, 5)
+}
+BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
 # The level of valleys was set by the first two draws of each; the others are for judging.
 UNIMODAL_TUNED = tuple(name for name in SPLITS if name[-1] in "01")
 UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
-MAKERS = GENERATED | MANY | SMALL | SPLITS
+MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS
 
 
 def fetch(name):

@@ -59,7 +59,8 @@ STRAYS = {"strays stay": {"selection.TestPoints.settled": lambda points, units: 
 VIEWS = {"principal components only": {"projections.POINTS_PER_FEATURE": np.inf}}
 VIEWS |= {"scales to 140 in all views": {"views.LARGEST_OF_VIEWS": 140}}
 RULE = {"small groups in turn": {"valleys.JOINED_FIRST": np.inf}}
-RULE |= {"no clear gap": {"valleys.CLEAR_LEVEL": np.inf}}
+CLEAR = {"no clear gap": {"valleys.CLEAR_LEVEL": np.inf}}
+RULE |= CLEAR
 RULE |= {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 # Without the fall of the level between 2 and 2.5 dimensions.
 RULE |= {"level straight": {"valleys.LEVELS": (0.23, 0.38, 0.53, 0.60, 0.98)}}
@@ -90,6 +91,9 @@ def cells():
     for method in (CHOSEN, *PARTS):
         for name in MANY:
             yield harness.Cell(name, method, selection.FEW, 0)
+    for method in (CHOSEN, *CLEAR):
+        for name in suite.FEW_EACH:
+            yield harness.Cell(name, method, selection.WHOLE, 0)
     for method in (CHOSEN, *STRAYS):
         for name in suite.SMALL_GROUPS:
             yield harness.Cell(name, method, selection.WHOLE, 0)

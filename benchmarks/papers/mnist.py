@@ -4,9 +4,10 @@ Networks, batches, learning rate and VAT as in the configurations of the authors
 epochs. Here the learning rate falls (`SCHEDULE`), after which the objective hardly improves; cells
 with VAT that so fell short of the published numbers train at the first rate for longer (`LONGER`),
 the perceptron for Hellinger with a lower weight of VAT at first (`SHARE_AT_FIRST`). Their first
-runs are cells of their own (`FIRST`). Every five epochs a cell leaves a checkpoint in the folder
-named by GEMCLUST_CHECKPOINTS (else a folder of the system's temporary one), from which it goes on;
-optimiser moments begin anew there.
+runs are cells of their own (`FIRST`). Of the cell that still fell short, the best of three seeds by
+objective trains longest (`BEST`); its run before that is a cell of its own (`SECOND`). Every five
+epochs a cell leaves a checkpoint in the folder named by GEMCLUST_CHECKPOINTS (else a folder of the
+system's temporary one), from which it goes on; optimiser moments begin anew there.
 """
 
 import os
@@ -53,17 +54,22 @@ LONGER = {
     LENET_VAT: 17 * (1e-3,) + 2 * (3e-4,) + (1e-4,),
 }
 FIRST = {network: f"{network}, first run" for network in LONGER}
+BEST = (LENET_VAT, "hellinger_ova", 1)  # seed of the highest objective in the second runs
+LONGEST = 40 * (1e-3,) + 6 * (3e-4,) + 4 * (1e-4,)
+SECOND = f"{LENET_VAT}, second run"
 WEIGHTS = {  # of VAT, in units of the objective; 1 for all others
     MLP_VAT: {"mmd_ova": 20, "mmd_ovo": 50, "wasserstein_ova": 10, "wasserstein_ovo": 10},
     LENET_VAT: {"mmd_ova": 10, "mmd_ovo": 5, "wasserstein_ova": 10, "wasserstein_ovo": 10},
 }
 WEIGHTS |= {FIRST[network]: WEIGHTS[network] for network in FIRST}
+WEIGHTS[SECOND] = WEIGHTS[LENET_VAT]
 SHARE_AT_FIRST = 0.3  # of VAT's weight in the first epochs of a cell in RISING
 RISING = {(MLP_VAT, "hellinger_ova"), (MLP_VAT, "hellinger_ovo")}
 LONG = {
     MLP_VAT: ("hellinger_ova", "hellinger_ovo", "tv_ova"),
     LENET_VAT: ("hellinger_ova", "tv_ova"),
 }
+LONGER[SECOND], LONG[SECOND] = LONGER[LENET_VAT], BEST[1:2]
 BEST_OF = {"hellinger_ova": 0.88, "tv_ova": 0.72, "kl_ova": 0.64}  # of three seeds by objective
 SLACK = 0.10
 # ARI on the training and the test set, accuracy on the test set, clusters used there; one run each.
@@ -144,7 +150,9 @@ PUBLISHED = {
 PUBLISHED |= {
     (FIRST[network], 10): {name: PUBLISHED[network, 10][name] for name in names}
     for network, names in LONG.items()
+    if network in FIRST
 }
+PUBLISHED[SECOND, 10] = {BEST[1]: PUBLISHED[LENET_VAT, 10][BEST[1]]}
 
 
 def cells():
@@ -160,6 +168,7 @@ def cells():
         *((MLP, 15, objective, 0) for objective in (*F_DIVERGENCES, *MMDS)),
         *((MLP_VAT, 15, objective, 0) for objective in (*F_DIVERGENCES, "mmd_ova")),
         *((LENET, 10, objective, 0) for objective in (*F_DIVERGENCES, *MMDS)),
+        (SECOND, 10, *BEST[1:]),
     ]
     for network, n_clusters, objective, seed in declared:
         yield harness.Cell(DATASET, method_of(network, n_clusters), objective, seed)
@@ -213,6 +222,8 @@ def schedule_of(cell):
     """Learning rate and share of VAT's weight of each part of the training."""
     network, objective = setting_of(cell.method)[0], cell.objective
     rates = LONGER[network] if objective in LONG.get(network, ()) else SCHEDULE
+    if (network, objective, cell.seed) == BEST:
+        rates = LONGEST
     shares = [SHARE_AT_FIRST if (network, objective) in RISING else 1.0] + (len(rates) - 1) * [1.0]
     return list(zip(rates, shares, strict=True))
 
