@@ -114,10 +114,16 @@ class MMD(Objective):
             return super().evaluate(batch)
         proportions = batch.proportions
         deviations = batch.weighted_proba - batch.weight[:, None] * proportions[:, None]
-        image = torch.einsum("nm,rmk->rnk", batch.matrix, deviations)
+        # The matrix is symmetric, so that the gradient needs no second product with it: the Gram
+        # matrix is that of the deviations as they are, and its slope that of 2 <d, K d>.
+        still = deviations.detach()
+        image = torch.einsum("nm,rmk->rnk", batch.matrix, still)
         if self.mode == "ova":
-            return batch.unit * safe_sqrt((deviations * image).sum(1)).sum(-1)
-        return batch.unit * _one_vs_one(proportions, deviations.transpose(1, 2) @ image)
+            squares = ((2 * deviations - still) * image).sum(1)
+            return batch.unit * safe_sqrt(squares).sum(-1)
+        gram = deviations.transpose(1, 2) @ image
+        gram = gram + gram.transpose(1, 2) - gram.detach()
+        return batch.unit * _one_vs_one(proportions, gram)
 
 
 def _times_features(weighted: Tensor, features: Tensor) -> Tensor:
