@@ -543,7 +543,7 @@ def in_plain_words(free, mixture, moon, other, digits):
         f"{min(bare.values()):+.3f} to {max(bare.values()):+.3f}).",
         "Does not: Hellinger with LeNet-5 and VAT. Published is one run with a test ARI of "
         f"{published:.3f}; our {len(hellinger)} runs have {_span(hellinger)}, that of the highest "
-        f"objective {hellinger[objective.argmax()]:.3f}. It is not training that is lacking.",
+        f"objective {hellinger[objective.argmax()]:.3f}: to train longer is not what it takes.",
         "Looks optimistic: the ARIs for eight clusters, where training stopped at four (below); "
         "and single runs of LeNet-5 with VAT, as seeds differ by more than objectives do.",
         "Looks pessimistic: the ARIs for four clusters, part of whose runs ended with three.",
