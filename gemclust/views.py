@@ -109,7 +109,9 @@ def near_one(X: Any) -> Any:
 
     The unit is a power of two, so that nothing is rounded.
     """
-    return X.astype(np.float64) * np.ldexp(1.0, -int(np.frexp(abs(X).max())[1]))
+    X = X.astype(np.float64)
+    X *= np.ldexp(1.0, -int(np.frexp(max(X.max(), -X.min()))[1]))
+    return X
 
 
 def view_of_distances(distances: Array, n_neighbours: int) -> View:
@@ -258,19 +260,24 @@ def _edges(
     pair = labels[a] * n_groups + labels[b]
     scores = [ends[:, min(s, len(scales) - 1)] for s in (2, 5, len(scales) - 1)]
     scores.append(-np.linalg.norm(view.points[a] - view.points[b], axis=1))
-    kept = np.unique(np.concatenate([_best_of_each(pair, score, 2) for score in scores]))
+    order = np.argsort(pair, kind="stable")
+    starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    kept = np.unique(np.concatenate([order[_two_best(score[order], starts)] for score in scores]))
     a, b, ends = a[kept], b[kept], ends[kept]
     middle = -np.log(np.maximum(view.midway(a, b)[:, scales], floor))
     return a, b, np.minimum(ends, middle)
 
 
-def _best_of_each(pair: Array, score: Array, most: int) -> Array:
-    """Places of the highest scores of each pair."""
-    order = np.lexsort((-score, pair))
-    new = np.r_[True, pair[order][1:] != pair[order][:-1]]
-    place = np.arange(len(order))
-    kept: Array = order[place - np.maximum.accumulate(np.where(new, place, 0)) < most]
-    return kept
+def _two_best(scores: Array, starts: Array) -> Array:
+    """Places of the two highest scores of each run, of which the first places are given."""
+    part = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(scores)))
+    left, found = scores.copy(), []
+    for _ in range(2):
+        places = np.flatnonzero(left == np.maximum.reduceat(left, starts)[part])
+        # Of several that are equal, the first.
+        found.append(places[np.flatnonzero(np.diff(part[places], prepend=-1))])
+        left[found[-1]] = -np.inf
+    return np.concatenate(found)
 
 
 def _bridges(view: View, near: Array, most: int = 60) -> Array:
