@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     TransformerMixin,
@@ -29,7 +28,7 @@ from gemclust.chunks import Watch, unwatched
 from gemclust.distances import check_affinity
 from gemclust.distributed import current_processes
 from gemclust.fitting import Fit, Frame
-from gemclust.messages import check_names, did_you_mean, naming_columns, warn
+from gemclust.messages import NamesParameters, did_you_mean, naming_columns, warn
 from gemclust.models import most_probable
 from gemclust.objectives import Objective
 from gemclust.progress import CallbackSupportMixin, Progress, with_callbacks
@@ -44,7 +43,7 @@ class GeminiClustering(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,
-    BaseEstimator,
+    NamesParameters,
 ):
     r"""Clustering by a model of p(y|x) that maximises a GEMINI.
 
@@ -598,27 +597,6 @@ class GeminiClustering(
         data = canonical(samples, checks.check_sample_weight(sample_weight, samples), matrix)
         problem = self._frame.problem(data, automatic.resolve_device(self.device), self._clusters)
         return float(problem.value(to_tensor(self._parameters[None], problem.weight.device))[0])
-
-    def set_params(self, **params: Any) -> GeminiClustering:
-        """Set parameters; in a pipeline, as ``clusterer__n_clusters``.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters of the constructor.
-
-        Returns
-        -------
-        self : GeminiClustering
-
-        Raises
-        ------
-        ValueError
-            If there is no parameter of that name; nothing is set then.
-        """
-        check_names(self, params)
-        super().set_params(**params)
-        return self
 
     @property
     def module_(self) -> nn.Module:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import joblib
 import numpy as np
 import scipy.sparse as sp
 import sklearn
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 MOST_NAMED = 5
 """Columns that a message names."""
@@ -40,21 +41,42 @@ def did_you_mean(given: object, known: Iterable[str], cutoff: float = 0.6) -> st
     return f" Did you mean {names[close[0]]!r}?" if close else ""
 
 
-def check_names(owner: Any, given: Mapping[str, Any]) -> None:
-    """Raise a ValueError that names the first of what is to be set that is no parameter of it."""
-    known = owner.get_params(deep=False)
-    for name in given:
-        first, nested, inner = name.partition("__")
-        if first not in known:
-            raise ValueError(
-                f"{first!r} is no parameter of {type(owner).__name__}."
-                f"{did_you_mean(first, known)} Its parameters are: {', '.join(known)}."
-            )
-        if nested and not hasattr(given.get(first, known[first]), "set_params"):
-            raise ValueError(
-                f"{first}={given.get(first, known[first])!r} has no parameter {inner!r}: set "
-                f"{first} to an instance that has, such as MMD('ovo', kernel='rbf') has 'gamma'."
-            )
+class NamesParameters(BaseEstimator):
+    """Has parameters, and answers misspelt names of them with the nearest."""
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; those of a step or an objective as ``step__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the constructor.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name; nothing is set then.
+        """
+        known = self.get_params(deep=False)
+        for name in params:
+            first, nested, inner = name.partition("__")
+            if first not in known:
+                raise ValueError(
+                    f"{first!r} is no parameter of {type(self).__name__}."
+                    f"{did_you_mean(first, known)} Its parameters are: {', '.join(known)}."
+                )
+            holder = params.get(first, known[first])
+            if nested and not hasattr(holder, "set_params"):
+                raise ValueError(
+                    f"{first}={holder!r} has no parameter {inner!r}: set {first} to an instance "
+                    "that has, such as MMD('ovo', kernel='rbf') has 'gamma'."
+                )
+        super().set_params(**params)
+        return self
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

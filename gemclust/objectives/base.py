@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from gemclust.messages import check_names, did_you_mean
+from gemclust.messages import NamesParameters, did_you_mean
 
 PROBABILITY_FLOOR = 1e-12
 """log p and 1 / p see no probability below this one, in value and in gradient."""
@@ -94,7 +93,7 @@ class Batch:
         return (weight * values).sum(1)
 
 
-class Objective(BaseEstimator):
+class Objective(NamesParameters):
     r"""A GEMINI: the expected statistical distance between cluster distributions.
 
     .. math:: I_{ova} = E_{k \sim p(y)} [D(p(x|k) \| p(x))], \qquad
@@ -222,27 +221,6 @@ class Objective(BaseEstimator):
 
     def for_units(self) -> Objective:
         """By which units are trained that are to share the samples, and to be joined later."""
-        return self
-
-    def set_params(self, **params: Any) -> Objective:
-        """Set parameters; of an estimator's objective, as ``objective__gamma``.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters of the constructor.
-
-        Returns
-        -------
-        self : Objective
-
-        Raises
-        ------
-        ValueError
-            If there is no parameter of that name; nothing is set then.
-        """
-        check_names(self, params)
-        super().set_params(**params)
         return self
 
     def check(self) -> None:
