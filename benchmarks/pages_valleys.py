@@ -11,7 +11,7 @@ import suite
 import unimodal
 from pages import rows, table, write
 from pages_selection import NOT_RUN, cell
-from valleys import CHOSEN, CLEAR, CONSTANTS, FEWER, MANY, PARTS, SCALES_SEEN, STRAYS, TUNED
+from valleys import CHOSEN, CLEAR, CONSTANTS, EXTENT, FEWER, MANY, PARTS, SCALES_SEEN, STRAYS, TUNED
 
 from gemclust.selection import POINTS_PER_UNIT, STRAY_NEIGHBOURS
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
@@ -84,9 +84,10 @@ get {seeds}: smaller differences say nothing.
 - strays stay in their units instead of going with their neighbours: points of which most of the
   {strays} nearest neighbours are in one other unit, and at most one is in their own.
 - principal components only: none of the directions in which neighbours are near.
-- scales to 140 in all views: not to {largest} at most where there are several.
+- scales to 86 in all views: not to {largest} at most where there are several.
 - small groups in turn: they are joined by the valleys around them like all others, not first.
 - no clear gap: valleys are not compared with one another.
+- extent ignored: groups that are wide in few directions only are judged by the local dimension.
 - gap power ({power:g}) of the rank of the nearest neighbour across.
 - deepest ({deepest}): scales and views over which a valley is averaged.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
@@ -108,6 +109,17 @@ still. {n_few} sets of 15 and 30 blobs of so many points each, no two nearer tha
 deviations; d = 2, 5 and 10. The library, and without a look at the gap in the tree:
 
 {few}
+## Data that is wide in few directions
+
+In ten features of which all are one common factor and a little of their own, neighbours show ten
+dimensions or three; but a valley across the factor has no way round it, as on a line. So beyond the
+plane the dimension is at most (tr C)^2 / tr C^2, with the covariance C of the groups between which
+the valley lies. {n_wider} samples with one mode (Gaussian, uniform, Student-t, exponential;
+N = 100, 300, 1,000), each standardised: one factor and 0.3 of its own in each feature; correlations
+of 0.9 between each and the next; directions of which each has half the spread of the one before, or
+1, 1/2, 1/3, ... of the first. Share that is split:
+
+{wider}
 ## Small groups
 
 A unit of a large group that wins a few points of a small one bridges the gap between them.
@@ -245,6 +257,21 @@ def of_each(results, methods, names):
     return table(["", "exact / within one / ARI"], body)
 
 
+def splits_of_wider(results):
+    columns = {"all": suite.WIDER}
+    for part in ("_d2_", "_d3_", "_d10_", "_d30_"):
+        columns[part.strip("_").replace("d", "d = ")] = [n for n in suite.WIDER if part in n]
+    for kind in ("factor", "neighbours", "halved", "inverse"):
+        columns[kind] = [n for n in suite.WIDER if f"/{kind}_" in n]
+    body = []
+    for method in (CHOSEN, *EXTENT):
+        all_of = [scores(results, method, names) for names in columns.values()]
+        body.append(
+            [method, *(NOT_RUN if s is None else f"{1 - s[:, 0].mean():.2f}" for s in all_of)]
+        )
+    return table(["", *columns], body)
+
+
 def main():
     results = found()
     seeds = {seed for method, _, seed in results if method == CHOSEN} - {"0"}
@@ -273,6 +300,8 @@ def main():
         strays=STRAY_NEIGHBOURS,
         n_few=len(suite.FEW_EACH),
         few=of_each(results, CLEAR, suite.FEW_EACH),
+        n_wider=len(suite.WIDER),
+        wider=splits_of_wider(results),
         n_small=len(suite.SMALL_GROUPS),
         small=of_each(results, STRAYS, suite.SMALL_GROUPS),
     )

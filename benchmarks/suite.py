@@ -118,6 +118,22 @@ def one(rng, shape, n_features, n_samples=1000):
     return X, np.ones(n_samples, dtype=int)
 
 
+def mixing(rng, kind, d):
+    """A matrix that turns independent features into ones with most variance in few directions."""
+    if kind == "factor":  # each is a common factor and 0.3 times one of its own
+        return np.linalg.cholesky(np.ones((d, d)) + 0.3**2 * np.eye(d)).T
+    if kind == "neighbours":  # correlations of 0.9 between each and the next
+        return np.linalg.cholesky(0.9 ** np.abs(np.subtract.outer(np.arange(d), np.arange(d)))).T
+    stds = {"halved": 0.5 ** np.arange(d), "inverse": 1 / np.arange(1, d + 1)}[kind]
+    return stds[:, None] * np.linalg.qr(rng.normal(size=(d, d)))[0]
+
+
+def elongated(rng, kind, shape, n_features, n_samples):
+    """A sample with one mode that is wider in few directions than in the rest."""
+    X, y = one(rng, shape, n_features, n_samples)
+    return X @ mixing(rng, kind, n_features), y
+
+
 GENERATED = {
     f"blobs/k{k}_d{d}": partial(blobs, n_clusters=k, n_features=d)
     for k in (2, 3, 5, 10, 20, 30)
@@ -171,6 +187,15 @@ SPLITS = {
     for n in (50, 150, 500, 1500, 5000)
     for copy in range(4)
 }
+ELONGATED = {
+    f"elongated/{kind}_{shape}_d{d}_n{n}": partial(
+        elongated, kind=kind, shape=shape, n_features=d, n_samples=n
+    )
+    for kind in ("factor", "neighbours", "halved", "inverse")
+    for shape in ("gaussian", "uniform", "student", "exponential")
+    for d in (2, 3, 10, 30)
+    for n in (100, 300, 1000)
+}
 SMALL = {
     f"small/d{d}_n{n}_{copy}": partial(varied, n_features=d, sizes=(*[6_600] * 3, n), stds=[1] * 4)
     for d in (2, 5, 10, 30)
@@ -189,7 +214,8 @@ BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
 # The level of valleys was set by the first two draws of each; the others are for judging.
 UNIMODAL_TUNED = tuple(name for name in SPLITS if name[-1] in "01")
 UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
-MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS
+WIDER = tuple(ELONGATED)
+MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED
 
 
 def fetch(name):

@@ -27,14 +27,12 @@ TUNED = [name for name in suite.NAMES if suite.tuned(name)]
 DEFAULT = "auto", "auto"
 WHOLE = "auto, all points", "auto"
 CELLS_OF_KMEANS = "kmeans", "none"  # as many cells as there are units by default
-BLIND = ("kl_ova", "kl_ovo", "tv_ova", "tv_ovo", "hellinger_ova", "hellinger_ovo", "chi2_ova")
+DIVERGENCES = ("kl", "tv", "hellinger", "chi2")
+BLIND = tuple(f"{name}_{against}" for name in DIVERGENCES for against in ("ova", "ovo"))
 # Transport between each two of a hundred units takes minutes.
 TRANSPORT = ("wasserstein_ova", "sliced_wasserstein_ova")
-VARIANTS = [
-    *(("local", objective) for objective in ("mmd_ova", "mmd_ovo", *BLIND, *TRANSPORT)),
-    *(("mlp", objective) for objective in ("mmd_ova", "mmd_ovo", "kl_ova", "tv_ovo")),
-    *(("linear", objective) for objective in ("mmd_ova", "mmd_ovo", "kl_ova", "tv_ovo")),
-]
+OBJECTIVES = ("mmd_ova", "mmd_ovo", *BLIND, *TRANSPORT)
+VARIANTS = [(model, objective) for model in ("local", "mlp", "linear") for objective in OBJECTIVES]
 # Method -> the model, and names of constants in the library with other values.
 CONSTANTS = {
     f"{model}, {text}": (model, {name: value})

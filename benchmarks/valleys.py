@@ -57,10 +57,11 @@ UNITS |= {"landmarks 64": {"units.LANDMARKS": 64}}
 POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
 STRAYS = {"strays stay": {"selection.TestPoints.settled": lambda points, units: units}}
 VIEWS = {"principal components only": {"projections.POINTS_PER_FEATURE": np.inf}}
-VIEWS |= {"scales to 140 in all views": {"views.LARGEST_OF_VIEWS": 140}}
+VIEWS |= {"scales to 86 in all views": {"views.LARGEST_OF_VIEWS": 86}}
 RULE = {"small groups in turn": {"valleys.JOINED_FIRST": np.inf}}
 CLEAR = {"no clear gap": {"valleys.CLEAR_LEVEL": np.inf}}
-RULE |= CLEAR
+EXTENT = {"extent ignored": {"valleys.PLANE": np.inf}}
+RULE |= CLEAR | EXTENT
 RULE |= {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 # Without the fall of the level between 2 and 2.5 dimensions.
 RULE |= {"level straight": {"valleys.LEVELS": (0.23, 0.38, 0.53, 0.60, 0.98)}}
@@ -93,6 +94,9 @@ def cells():
             yield harness.Cell(name, method, selection.FEW, 0)
     for method in (CHOSEN, *CLEAR):
         for name in suite.FEW_EACH:
+            yield harness.Cell(name, method, selection.WHOLE, 0)
+    for method in (CHOSEN, *EXTENT):
+        for name in suite.WIDER:
             yield harness.Cell(name, method, selection.WHOLE, 0)
     for method in (CHOSEN, *STRAYS):
         for name in suite.SMALL_GROUPS:

@@ -41,6 +41,8 @@ TRIES = {"lbfgs": 3}
 """Draws of seeds among which each restart chooses."""
 TRIES_OF_ONE = 10
 """The same for solvers that take one restart by default."""
+MOST_SEEDS = 500
+"""No more draws than come to so many seeds: of many seeds each, they hardly differ."""
 
 CAP = 2.0
 """No distance counts more than so many times the median distance to the centre."""
@@ -120,7 +122,10 @@ def n_steps(problem: Problem, n_restarts: int, settings: Settings, init: str, me
 
 
 def _tries(problem: Problem, settings: Settings) -> int:
-    return TRIES.get(settings.solver, TRIES_OF_ONE) if problem.objective.n_stages else 1
+    if not problem.objective.n_stages:
+        return 1
+    tries = TRIES.get(settings.solver, TRIES_OF_ONE)
+    return max(1, min(tries, MOST_SEEDS // problem.model.n_units))
 
 
 def _is_seeded(problem: Problem, init: str) -> bool:

@@ -98,10 +98,13 @@ class MergeTree:
     heights : ndarray of shape (n_units - 1,)
         How surely they are not one cluster; never more than at a later step that contains it.
         Inside one cluster it stays below 1.
+    level : float
+        The significance of a valley that has the height 1.
     """
 
     pairs: NDArray[Any]
     heights: NDArray[Any]
+    level: float = 1.0
 
     @property
     def order(self) -> NDArray[Any]:
@@ -301,6 +304,8 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     alive = np.flatnonzero(valleys.alive)
     found = valleys.matrix(alone=True)[np.ix_(alive, alive)]
     np.fill_diagonal(found, np.nan)
+    # In the units of the tree's heights, as far as they are clear there.
+    found[found >= tree.level] /= tree.level
     matrix[np.ix_(group[alive], group[alive])] = found
     return matrix
 

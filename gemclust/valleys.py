@@ -7,12 +7,13 @@ scales, in several views of the data.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gemclust.shapes import Shapes
 from gemclust.views import SCALES, View, evidence_in
 
 Array = NDArray[Any]
@@ -28,6 +29,10 @@ SIMULATED = 50
 
 SCALE_PARTS = 8
 """Scales have at most this part of the points: one over which is given."""
+
+PLANE = 2
+"""In views of more dimensions, it counts in how many directions groups extend: in a plane, the
+level leaves room for such."""
 
 JOINED_FIRST = 0.5
 """When groups are joined, valleys around one that is too small for a cluster count no more: it
@@ -119,7 +124,7 @@ class Valleys:
     :math:`-\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in
     one cluster, and averaged over the two scales and views in which it is deepest. Gaps count a
     little more the wider they are: times the eighth root of the rank of the nearest neighbour
-    across.
+    across. The dimension of the level is at most that of the extent of the two groups (`Shapes`).
 
     Parameters
     ----------
@@ -146,6 +151,11 @@ class Valleys:
         self.inverse_dimension = np.concatenate([part.inverse_dimension for part in parts])
         self.saddle = np.concatenate([part.saddle for part in parts])
         self.rank = np.stack([part.rank for part in parts])
+        self.shapes = {
+            number: Shapes(view.points, labels)
+            for number, view in enumerate(views)
+            if view.points is not None and view.dimension > PLANE
+        }
 
     def depths(self, group: int, others: Any = slice(None)) -> Depths:
         """The valleys between a group and others, of which each is a column."""
@@ -165,6 +175,21 @@ class Valleys:
         lowest = np.maximum(lowest, 1)[self.view]
         return Depths(np.maximum(depth, 0), self.scale, lowest, self.rank[:, group, others].max(0))
 
+    def evidence(self, group: int, others: Array) -> Depths:
+        """The same, for the extent of the two groups together.
+
+        Where the data is wider in few directions than in the rest, it is a thick line or sheet. Of
+        these, valleys that cross them count, as there is no way round, and the dimension that
+        neighbours show is that of their inside.
+        """
+        found = self.depths(group, others)
+        dimension = found.dimension.copy()
+        for number, shapes in self.shapes.items():
+            extent = [shapes.dimension(group, other) for other in others.tolist()]
+            rows = self.view == number
+            dimension[rows] = np.clip(dimension[rows], 1, extent)
+        return replace(found, dimension=dimension)
+
     def significance(self, group: int, alone: bool = False) -> Array:
         """How real the valley between a group and each other is: 1 and more, and they are two.
 
@@ -173,7 +198,8 @@ class Valleys:
         others = np.flatnonzero(self.alive & (np.arange(len(self.size)) != group))
         both = standing_for(self.size[others] + self.size[group], self.n_points)
         rho = np.full(len(self.size), np.inf)
-        rho[others] = self.depths(group, others).significance(both if alone else self.n_points)
+        depths = self.evidence(group, others) if alone else self.depths(group, others)
+        rho[others] = depths.significance(both if alone else self.n_points)
         return rho
 
     def matrix(self, alone: bool = False) -> Array:
@@ -199,10 +225,12 @@ class Valleys:
         self.rank[:, i] = np.minimum(self.rank[:, i], self.rank[:, j])
         self.saddle[:, :, i], self.rank[:, :, i] = self.saddle[:, i], self.rank[:, i]
         self.saddle[:, i, i] = -np.inf
+        for shapes in self.shapes.values():
+            shapes.join(i, j)
         self.alive[j] = False
 
 
-def merge(valleys: Valleys) -> tuple[Array, Array]:
+def merge(valleys: Valleys) -> tuple[Array, Array, float]:
     """Join the two groups with the least significant valley until one is left.
 
     Returns
@@ -211,6 +239,8 @@ def merge(valleys: Valleys) -> tuple[Array, Array]:
         The second group joins the first.
     heights : ndarray of shape (n_groups - 1,)
         How surely the two are not one cluster, as in `heights_of` and `where_clear`.
+    level : float
+        The significance from which a valley is real here: `CLEAR_LEVEL`, or 1.
     """
     n_groups = len(valleys.size)
     rho = valleys.matrix()
@@ -223,12 +253,12 @@ def merge(valleys: Valleys) -> tuple[Array, Array]:
         if valleys.size[i] < valleys.size[j]:
             i, j = j, i
         pairs[step], counts[step] = (i, j), valleys.size[j] >= valleys.smallest
-        found.append(valleys.depths(i, [j]))
+        found.append(valleys.evidence(i, np.array([j])))
         valleys.join(i, j)
         size[step] = valleys.size[i]
         rho[j] = rho[:, j] = np.inf
         rho[i] = rho[:, i] = valleys.significance(i)
-    return pairs, where_clear(heights_of(pairs, found, size, counts), counts)
+    return pairs, *where_clear(heights_of(pairs, found, size, counts), counts)
 
 
 def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array) -> Array:
@@ -266,18 +296,19 @@ def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array
     return heights
 
 
-def where_clear(heights: Array, counts: Array) -> Array:
+def where_clear(heights: Array, counts: Array) -> tuple[Array, float]:
     """Heights that stand clear of all others in the tree, raised so that their own level is 1.
 
     Those below the last gap are what this very sample has inside its clusters, as far as the groups
-    are large enough (`counts`) to say so.
+    are large enough (`counts`) to say so. The level is returned, too: 1 where none are clear.
     """
     falling = np.sort(heights[counts])[::-1]
     if len(falling) < CLEAR_MERGES:
-        return heights
+        return heights, 1.0
     clear = (falling[:-1] >= CLEAR_LEVEL) & (falling[1:] <= CLEAR_GAP * falling[:-1])
     if not clear.any():
-        return heights
+        return heights, 1.0
     least = falling[np.flatnonzero(clear)[-1]]
     # A little above the level itself, which is not passed by what equals it.
-    return np.where(heights >= least, heights * ((1 + 1e-9) / CLEAR_LEVEL), heights)
+    level = CLEAR_LEVEL / (1 + 1e-9)
+    return np.where(heights >= least, heights / level, heights), level

@@ -26,7 +26,7 @@ EDGES = 10
 RANKS = 60
 """Neighbours up to this rank say how wide a gap is."""
 
-LARGEST_OF_VIEWS = 86
+LARGEST_OF_VIEWS = 54
 """The largest scale where there are several views: what larger ones show, these show, too."""
 
 TREE_FEATURES = 15
@@ -38,7 +38,7 @@ LEAF_SIZE = 32
 LOOKED_AT = 1000
 """So many values tell whether they stand on a lattice: of few values, some of these are equal."""
 
-BRIDGE_PAIRS = 2**18
+BRIDGE_PAIRS = 2**16
 """So many pairs of points are compared for the shortest edge between two parts of the data."""
 
 PLAIN_FEATURES = 3
@@ -253,7 +253,8 @@ def _edges(
     b = np.append(near.ravel(), bridges[:, 1])
     swap = labels[a] > labels[b]
     a, b = np.where(swap, b, a), np.where(swap, a, b)
-    a, b = np.divmod(np.unique((a * n_points + b)[labels[a] != labels[b]]), n_points)
+    edges = np.sort((a * n_points + b)[labels[a] != labels[b]])
+    a, b = np.divmod(edges[np.diff(edges, prepend=-1) > 0], n_points)
     ends = np.minimum(heights[a], heights[b])
     if not len(a) or view.points is None or view.midway is None:
         return a, b, ends
@@ -282,42 +283,46 @@ def _two_best(scores: Array, starts: Array) -> Array:
 
 def _bridges(view: View, near: Array, most: int = 60) -> Array:
     """Short edges that join the components of the graph of nearest neighbours."""
-    n_points = len(near)
-    a, b = np.repeat(np.arange(n_points), near.shape[1]), near.ravel()
-    found: list[tuple[int, int]] = []
-    while view.points is not None:
-        graph = sp.coo_array((np.ones(len(a)), (a, b)), shape=(n_points, n_points))
-        n_parts, part = connected_components(graph, directed=False)
-        if n_parts == 1:
-            break
+    n_points, n_near = near.shape
+    found = np.zeros((0, 2), dtype=int)
+    if view.points is None:
+        return found
+    starts = np.arange(n_points + 1) * n_near
+    graph = sp.csr_array((np.ones(near.size), near.ravel(), starts), shape=(n_points, n_points))
+    n_parts, part = connected_components(graph, directed=False)
+    squares = np.einsum("nd,nd->n", view.points, view.points)
+    while n_parts > 1:
         smallest = np.argsort(np.bincount(part), kind="stable")[:-1][:most]
-        new = [_bridge(view.points, part == c) for c in smallest]
-        found += new
-        a = np.append(a, [edge[0] for edge in new])
-        b = np.append(b, [edge[1] for edge in new])
-    return np.array(found, dtype=int).reshape(-1, 2)
+        new = np.array([_bridge(view.points, squares, part == c) for c in smallest])
+        found = np.append(found, new, axis=0)
+        joined = (np.ones(len(new)), (part[new[:, 0]], part[new[:, 1]]))
+        parts = sp.coo_array(joined, shape=(n_parts, n_parts))
+        n_parts, whole = connected_components(parts, directed=False)
+        part = whole[part]
+    return found
 
 
-def _bridge(points: Array, inside: Array) -> tuple[int, int]:
+def _bridge(points: Array, squares: Array, inside: Array) -> tuple[int, int]:
     """A short edge from the points inside to the others.
 
     It is the shortest from as many of those inside as can be compared at once, or one that is found
     from there by going to and fro between nearest points.
     """
-    first, others = np.flatnonzero(inside), np.flatnonzero(~inside)
-    some = first[:: -(-len(first) * len(others) // BRIDGE_PAIRS)]
-    start, end = _nearest_pair(points, some, others)
+    first = np.flatnonzero(inside)
+    some = first[:: -(-len(first) * len(points) // BRIDGE_PAIRS)]
+    start, end = _nearest_pair(points, squares, some, ~inside)
     while len(some) < len(first):
-        back, _ = _nearest_pair(points, first, np.array([end]))
+        _, back = _nearest_pair(points, squares, np.array([end]), inside)
         if back == start:
             break
-        start, end = _nearest_pair(points, np.array([back]), others)
+        start, end = _nearest_pair(points, squares, np.array([back]), ~inside)
     return start, end
 
 
-def _nearest_pair(points: Array, first: Array, second: Array) -> tuple[int, int]:
-    squares = np.einsum("nd,nd->n", points[first], points[first])[:, None]
-    distances = squares + np.einsum("nd,nd->n", points[second], points[second])
-    distances -= 2 * points[first] @ points[second].T
+def _nearest_pair(points: Array, squares: Array, first: Array, among: Array) -> tuple[int, int]:
+    """Of the first points and those among all, the two that are nearest."""
+    distances = squares[first][:, None] + squares
+    distances -= 2 * points[first] @ points.T
+    distances[:, ~among] = np.inf
     i, j = np.unravel_index(distances.argmin(), distances.shape)
-    return int(first[i]), int(second[j])
+    return int(first[i]), int(j)

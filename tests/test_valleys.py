@@ -292,7 +292,7 @@ def test_merging_takes_the_least_valley_first():
     halved = np.where((labels == 0) & (points[:, 0] > 0), 3, labels)
     views = views_of(points, 141, rng())
     matrix = between(views, halved)
-    pairs, heights = merge(Valleys(views, halved, 0))
+    pairs, heights, _ = merge(Valleys(views, halved, 0))
     assert pairs.shape == (3, 2)
     assert set(pairs[0]) == {0, 3}
     assert heights[0] == Valleys(views, halved, 0).matrix(alone=True)[0, 3]
@@ -331,7 +331,7 @@ def random_tree(n_groups, seed):
 )
 def test_valleys_that_stand_clear_of_the_others_are_real(order, top, next_one, raised):
     heights = np.r_[top * 1.02, top * 1.01, top, np.linspace(next_one, 0.01, 37)][order]
-    found = where_clear(heights, np.ones(len(heights), dtype=bool))
+    found = where_clear(heights, np.ones(len(heights), dtype=bool))[0]
     above = heights >= top
     np.testing.assert_array_equal(found[~above], heights[~above])
     np.testing.assert_allclose(found[above], heights[above] / (0.4 if raised else 1))
@@ -341,21 +341,23 @@ def test_valleys_that_stand_clear_of_the_others_are_real(order, top, next_one, r
 
 def test_small_trees_have_nothing_to_stand_clear_of():
     heights = np.r_[0.9, np.linspace(0.1, 0.01, CLEAR_MERGES - 2)]
-    np.testing.assert_array_equal(where_clear(heights, np.ones(len(heights), dtype=bool)), heights)
-    assert where_clear(np.r_[heights, 0.0], np.ones(CLEAR_MERGES, dtype=bool))[0] > 1
+    np.testing.assert_array_equal(
+        where_clear(heights, np.ones(len(heights), dtype=bool))[0], heights
+    )
+    assert where_clear(np.r_[heights, 0.0], np.ones(CLEAR_MERGES, dtype=bool))[0][0] > 1
 
 
 def test_last_gap_counts():
     heights = np.r_[4.0, 0.8, 0.25, np.linspace(0.2, 0.01, 30)]
     np.testing.assert_allclose(
-        where_clear(heights, np.ones(len(heights), dtype=bool))[:2], np.array([4.0, 0.8]) / 0.4
+        where_clear(heights, np.ones(len(heights), dtype=bool))[0][:2], np.array([4.0, 0.8]) / 0.4
     )
     np.testing.assert_array_equal(
-        where_clear(heights, np.ones(len(heights), dtype=bool))[2:], heights[2:]
+        where_clear(heights, np.ones(len(heights), dtype=bool))[0][2:], heights[2:]
     )
     # None below the least level: what is left of a tree ends at 0, always far below.
     flat = np.r_[0.39, 0.3, np.zeros(30)]
-    np.testing.assert_array_equal(where_clear(flat, np.ones(len(flat), dtype=bool)), flat)
+    np.testing.assert_array_equal(where_clear(flat, np.ones(len(flat), dtype=bool))[0], flat)
 
 
 def heights_from_the_top(pairs, found, size, counts):
@@ -404,7 +406,7 @@ def test_parts_of_the_data_are_judged_as_samples_of_their_own():
     valleys = Valleys(views_of(X, 141, rng()), labels, 4)
     assert valleys.significance(0)[1] < 1 <= valleys.significance(0, alone=True)[1]
     np.testing.assert_array_equal(valleys.matrix(alone=True), valleys.matrix(alone=True).T)
-    _, heights = merge(valleys)
+    _, heights, _ = merge(valleys)
     assert (heights >= 1).all()
 
 
@@ -412,7 +414,7 @@ def test_small_groups_are_joined_whatever_lies_around_them():
     points, labels = three_groups(n_samples=(100, 60, 25))
     views = views_of(points, 141, rng())
     for smallest, n_real in [(0, 2), (26, 1), (101, 0)]:
-        _, heights = merge(Valleys(views, labels, smallest))
+        _, heights, _ = merge(Valleys(views, labels, smallest))
         assert (heights >= 1).sum() == n_real
 
 
@@ -426,14 +428,14 @@ def test_a_small_group_is_joined_before_others_with_a_valley_between_them():
         views += views_of(seen, 141, rng())
     valleys = Valleys(views, labels, 4)
     assert np.all(valleys.significance(2)[:2] > valleys.significance(0)[1])
-    pairs, heights = merge(valleys)
+    pairs, heights, _ = merge(valleys)
     assert 2 in pairs[0]
     assert heights[0] < 1 <= heights[1]
 
 
 def test_one_group_has_nothing_to_merge():
     views = views_of(rng().normal(size=(20, 2)), 19, rng())
-    pairs, heights = merge(Valleys(views, np.zeros(20, dtype=int), 0))
+    pairs, heights, _ = merge(Valleys(views, np.zeros(20, dtype=int), 0))
     assert pairs.shape == (0, 2)
     assert heights.shape == (0,)
 
