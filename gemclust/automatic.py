@@ -221,8 +221,22 @@ def resolve_n_init(
                 f"n_init={estimator.n_init} is not possible with this model: {reason}."
             )
         return 1
-    if estimator.n_init != "auto":
-        return int(estimator.n_init)
+    n_init = RESTARTS if objective.n_stages else TRANSPORT_RESTARTS
     if settings.solver != "lbfgs" or merging:
-        return 1
-    return RESTARTS if objective.n_stages else TRANSPORT_RESTARTS
+        n_init = 1
+    if estimator.n_init != "auto":
+        n_init = int(estimator.n_init)
+    if n_init > 1 and isinstance(model, ModuleModel) and not sp.issparse(X):
+        _check_side_by_side(model, to_tensor(X[:2]))
+    return n_init
+
+
+def _check_side_by_side(model: ModuleModel, X: torch.Tensor) -> None:
+    """A module that trains alone may be of layers that torch cannot run for several restarts."""
+    try:
+        model.logits(model.initialise([0, 1], X.dtype), X)
+    except RuntimeError as error:
+        raise ValueError(
+            "Several restarts of this model cannot be run side by side: torch has no batched form "
+            f"of one of its layers ({error}). Use n_init=1, and choose among several random_state."
+        ) from error

@@ -36,6 +36,7 @@ class ModuleModel:
         self._shapes = {
             name: p.shape for name, p in self.template.named_parameters() if p.requires_grad
         }
+        self._statistics: dict[str, Tensor] = {}
         if not self._shapes:
             raise ValueError(f"model={source!r} has no parameters to train.")
 
@@ -89,7 +90,7 @@ class ModuleModel:
         return by_autograd(self, parameters, X, outer)
 
     def _call(self, flat: Tensor, X: Tensor) -> Tensor:
-        result = functional_call(self.template, self._named(flat), (X,))
+        result = functional_call(self.template, self._named(flat) | self._statistics, (X,))
         expected = (len(X), self.n_units)
         if not isinstance(result, Tensor) or tuple(result.shape) != expected:
             is_tensor = isinstance(result, Tensor)
@@ -121,11 +122,12 @@ class ModuleModel:
 
     @contextmanager
     def without_traces(self) -> Iterator[None]:
-        """Within it, running statistics are what they were."""
-        kept = [(buffer, buffer.clone()) for buffer in self.template.buffers()]
-        yield
-        for buffer, value in kept:
-            buffer.copy_(value)
+        """Within it, running statistics are those of copies: a backward pass needs the others."""
+        self._statistics = {name: value.clone() for name, value in self.template.named_buffers()}
+        try:
+            yield
+        finally:
+            self._statistics = {}
 
     def module(self, parameters: Tensor) -> nn.Module:
         """One restart as a torch module from the scaled input to all logits."""

@@ -437,6 +437,21 @@ def test_module_of_a_wrong_shape(case, n_init):
     assert sum(module.calls for module in made) == 1  # before work starts
 
 
+class Recurrent(nn.Module):
+    def __init__(self, n_features, n_units):
+        super().__init__()
+        self.recurrent = nn.LSTM(1, 4, batch_first=True)
+        self.last = nn.Linear(4, n_units)
+
+    def forward(self, x):
+        return self.last(self.recurrent(x[:, :, None])[0][:, -1])
+
+
+def test_module_that_torch_cannot_run_for_several_restarts():
+    refuses(make(model=Recurrent, n_init=2), ValueError, "Use n_init=1")
+    assert make(model=Recurrent, max_iter=1).fit(X).labels_.shape == (len(X),)
+
+
 @pytest.mark.parametrize("n_init", [1, 2])
 def test_module_that_returns_no_tensor(n_init):
     class Pair(nn.Linear):

@@ -154,6 +154,17 @@ def test_running_statistics_do_not_see_perturbed_samples():
         assert torch.equal(buffer, before[name])
 
 
+@pytest.mark.parametrize("batch_size", ["auto", 20])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_modules_with_running_statistics_are_trained(dtype, batch_size):
+    X = np.random.RandomState(0).normal(size=(50, 3)).astype(dtype)
+    given = {"model": Normalised, "max_iter": 3, "batch_size": batch_size, "random_state": 0}
+    without, with_vat = (GeminiClustering(4, vat=vat, **given).fit(X) for vat in (0.0, 1.0))
+    assert not np.array_equal(without.predict_proba(X), with_vat.predict_proba(X))
+    means = [fit.module_.state_dict()["inner.norm.running_mean"] for fit in (without, with_vat)]
+    assert all(mean.abs().max() > 0 for mean in means)
+
+
 # The entropy of p(y)
 
 
