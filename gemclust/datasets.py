@@ -117,7 +117,8 @@ def make_celeux_one(
     r"""Three Gaussians in five features, and features of noise.
 
     The centres are :math:`\mu (1, ..., 1)`, :math:`-\mu (1, ..., 1)` and 0; all covariances are
-    unit, and noise is standard normal.
+    unit, and noise is standard normal. The distribution is that of the source; the draws are not
+    those of any other package.
 
     Parameters
     ----------
@@ -158,7 +159,8 @@ def make_celeux_two(n_samples: int = 2000, *, random_state: Any = None) -> Sampl
     r"""Four Gaussians in two features, nine features that depend on these, and three of noise.
 
     The centres are (0, 0), (4, 0), (0, 2) and (4, 2), with unit covariance. The nine are linear
-    functions of the two with correlated noise: they say nothing more about the components.
+    functions of the two with correlated noise: they say nothing more about the components. The
+    distribution is that of the source; the draws are not those of any other package.
 
     Parameters
     ----------

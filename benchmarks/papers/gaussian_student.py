@@ -230,7 +230,8 @@ def verdicts(rows):
     done = [(key, numbers, paper) for key, numbers, paper, _ in cells if len(paper) >= SEEDS]
     holds = [within_two_errors(numbers, paper) for _, numbers, paper in done]
     yield Verdict(
-        "the paper's settings: mean ARI within two standard errors of the published one",
+        "the paper's settings: mean ARI within two standard errors (of the difference) of the "
+        "published one",
         f"{sum(holds)} of {len(done)} cells, of {len(cells)}",
         all(holds) if len(done) == len(cells) or not all(holds) else None,
     )

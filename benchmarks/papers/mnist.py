@@ -306,6 +306,8 @@ def verdicts(rows):
         found = {name: ari[_key(method, name)][0] for name in wanted if _key(method, name) in ari}
         missed = [name for name in found if found[name] < published[name][1] - SLACK]
         text = f"{len(found) - len(missed)} of {len(found)}, of {len(wanted)}"
+        again = sum(name in LONG.get(network, ()) for name in found)
+        text += f"; {again} in a second run" if again else ""
         yield Verdict(
             f"{method}: test ARI of seed 0 at least the published one - {SLACK} in each cell",
             text + (f"; not {', '.join(missed)}" if missed else ""),
