@@ -151,10 +151,12 @@ class Valleys:
         self.inverse_dimension = np.concatenate([part.inverse_dimension for part in parts])
         self.saddle = np.concatenate([part.saddle for part in parts])
         self.rank = np.stack([part.rank for part in parts])
+        # Else most valleys inside clusters are not seen, and the highest of them stands clear.
+        self.seen_midway = all(view.midway is not None for view in views)
         self.shapes = {
-            number: Shapes(view.points, labels)
+            number: Shapes(view.coordinates, labels)
             for number, view in enumerate(views)
-            if view.points is not None and view.dimension > PLANE
+            if view.coordinates.shape[1] > PLANE
         }
 
     def depths(self, group: int, others: Any = slice(None)) -> Depths:
@@ -258,7 +260,8 @@ def merge(valleys: Valleys) -> tuple[Array, Array, float]:
         size[step] = valleys.size[i]
         rho[j] = rho[:, j] = np.inf
         rho[i] = rho[:, i] = valleys.significance(i)
-    return pairs, *where_clear(heights_of(pairs, found, size, counts), counts)
+    heights = heights_of(pairs, found, size, counts)
+    return pairs, *(where_clear(heights, counts) if valleys.seen_midway else (heights, 1.0))
 
 
 def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array) -> Array:

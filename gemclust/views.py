@@ -47,6 +47,12 @@ PLAIN_FEATURES = 3
 MOST_FEATURES = 50
 """Of more features, the first so many principal components stand for all."""
 
+LANDMARKS = 200
+"""Points from which the coordinates of all are found where only distances are known."""
+
+ROUNDING = 1e-9
+"""Of the largest spread in any direction: less is none."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -61,13 +67,16 @@ class View:
     midway : callable, optional
         From two arrays of points to the distances between the middle of each pair and its nearest
         points; None where no middle is known.
+    coordinates : ndarray of shape (n_points, n_features)
+        Where they lie, as nearly as is known.
     points : ndarray of shape (n_points, n_features) or None
-        Where they lie.
+        Where they lie, where that is known.
     """
 
     distances: Array
     neighbours: Array
     dimension: float
+    coordinates: Array
     midway: Callable[[Array, Array], Array] | None = None
     points: Array | None = None
 
@@ -117,9 +126,25 @@ def near_one(X: Any) -> Any:
 def view_of_distances(distances: Array, n_neighbours: int) -> View:
     """Points of which only the distances between them are known."""
     distances = distances.astype(np.float64, copy=True)
+    coordinates = scaled(distances)
     np.fill_diagonal(distances, -np.inf)
     order = np.argsort(distances, axis=1, kind="stable")[:, 1 : n_neighbours + 1]
-    return View(np.take_along_axis(distances, order, 1), order, MOST_FEATURES)
+    return View(np.take_along_axis(distances, order, 1), order, MOST_FEATURES, coordinates)
+
+
+def scaled(distances: Array) -> Array:
+    """Points whose distances are near these, by classical scaling of some of them.
+
+    Source: de Silva and Tenenbaum, Sparse multidimensional scaling using landmark points, 2004.
+    """
+    n_points = len(distances)
+    some = np.unique(np.linspace(0, n_points - 1, LANDMARKS).astype(int))
+    squares = np.square(distances[some])
+    inner = squares[:, some] - squares[:, some].mean(0)
+    spreads, axes = np.linalg.eigh(-0.5 * (inner - inner.mean(1, keepdims=True)))
+    kept = spreads[-MOST_FEATURES:] > ROUNDING * max(spreads[-1], 0)
+    spreads, axes = spreads[-MOST_FEATURES:][kept], axes[:, -MOST_FEATURES:][:, kept]
+    return (squares - squares[:, some].mean(1, keepdims=True)).T @ axes / (-2 * np.sqrt(spreads))
 
 
 def as_distances(matrix: Array, objective: Objective) -> Array:
@@ -157,7 +182,7 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
         return nearest((points[first] + points[second]) / 2)[0]
 
     distances, neighbours = nearest(points)
-    return View(distances[:, 1:], neighbours[:, 1:], points.shape[1], midway, points)
+    return View(distances[:, 1:], neighbours[:, 1:], points.shape[1], points, midway, points)
 
 
 def _refine(distances: Array, neighbours: Array, queries: Array, points: Array) -> None:

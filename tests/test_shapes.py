@@ -74,6 +74,16 @@ def test_features_with_a_common_factor_are_one_cluster(n_features):
     assert splits == 0
 
 
+@pytest.mark.parametrize("common", [0.0, 1.0])
+def test_a_kernel_of_one_cluster_is_one_cluster(common):
+    splits = 0
+    for seed in range(8):
+        rng = np.random.RandomState(seed)
+        X = common * rng.normal(size=(200, 1)) + 0.3 * rng.normal(size=(200, 10))
+        splits += GeminiClustering(random_state=0).fit(X, affinity=X @ X.T).n_clusters_ > 1
+    assert splits == 0
+
+
 def test_two_clusters_with_a_common_factor_are_two():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(400, 1)) + 0.3 * rng.normal(size=(400, 10))

@@ -76,6 +76,7 @@ STATED = [
     ("number_of_clusters", "mean of the {} largest", valleys.DEEPEST),
     ("number_of_clusters", "several views, at most {})", views.LARGEST_OF_VIEWS),
     ("number_of_clusters", "in views of more than {} dimensions", valleys.PLANE),
+    ("number_of_clusters", "scaling from {} points", views.LANDMARKS),
     ("number_of_clusters", "in their first {} principal components", views.MOST_FEATURES),
     ("number_of_clusters", "in the first {} and the first {} of these", projections.COMPONENTS),
     ("number_of_clusters", "at least {} points for each feature", projections.POINTS_PER_FEATURE),

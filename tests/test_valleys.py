@@ -24,6 +24,7 @@ from gemclust.views import (
     RANKS,
     SCALES,
     as_distances,
+    scaled,
     view_of_distances,
     views_of,
 )
@@ -158,6 +159,29 @@ def test_points_on_a_lattice_are_spread_by_less_than_a_step():
     few = np.repeat(np.arange(4.0), 10)[:, None]
     (view,) = views_of(few, 10, rng())
     np.testing.assert_array_equal(np.unique(view.points), np.unique(few) - 1.5)
+
+
+@pytest.mark.parametrize("n_points", [30, 700])
+def test_scaling_finds_points_up_to_a_rotation(n_points):
+    points = rng().normal(size=(n_points, 4)) * [5, 3, 2, 1]
+    distances = cdist(points, points)
+    found = scaled(distances)
+    assert found.shape == (n_points, 4)
+    np.testing.assert_allclose(cdist(found, found), distances, atol=1e-6)
+
+
+def test_scaling_of_points_that_coincide_has_no_directions():
+    assert scaled(np.zeros((10, 10))).shape == (10, 0)
+
+
+def test_scaling_leaves_out_what_is_not_euclidean():
+    """Of a metric in which three points are at 2 from one another and at 1 from a fourth."""
+    distances = np.full((4, 4), 2.0)
+    distances[3] = distances[:, 3] = 1
+    np.fill_diagonal(distances, 0)
+    found = scaled(distances)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(cdist(found, found)[:3, :3], distances[:3, :3], atol=1e-9)
 
 
 def test_view_of_distances_is_that_of_the_points():
