@@ -99,7 +99,8 @@ Share of {n_unimodal} fresh unimodal samples that are split (Gaussian, uniform, 
 exponential; d = 1, 2, 3, 8, 30; N = 50 to 5,000). K-means + silhouette is not among the methods:
 it begins at two clusters, so that it splits every sample. Of the {n_simulated} samples of another
 [simulation](valleys.md), with more draws of few points and five features among them, ours splits
-{simulated}.
+{simulated}. The last column: {n_wider} samples of the same shapes with correlated features, which
+are [wide in few directions](valleys.md#data-that-is-wide-in-few-directions).
 
 {splits}
 ## Other sensitivities
@@ -197,6 +198,7 @@ def splits_table(results):
     columns |= {f"N = {n}": holding(f"_n{n}_") for n in (50, 150, 500, 1500, 5000)}
     shapes = ("gaussian", "uniform", "student", "exponential")
     columns |= {shape: holding(f"/{shape}_") for shape in shapes}
+    columns |= {"correlated": suite.WIDER}
     body = [
         [NAMES[m], *(share(false_splits(results, m, names)) for names in columns.values())]
         for m in SPLITTING
@@ -441,6 +443,7 @@ def main():
         real=compared(results, {"all": REAL_SETS} | parts, ALL),
         many=many_table(results),
         n_unimodal=len(suite.UNIMODAL),
+        n_wider=len(suite.WIDER),
         splits=splits_table(results),
         n_simulated=f"{len(simulated):,}",
         simulated=share(np.mean([int(r["found"]) > 1 for r in simulated]) if simulated else None),
