@@ -226,7 +226,9 @@ def resolve_n_init(
         n_init = 1
     if estimator.n_init != "auto":
         n_init = int(estimator.n_init)
-    if n_init > 1 and isinstance(model, ModuleModel) and not sp.issparse(X):
+    if n_init > 1 and isinstance(model, ModuleModel):
+        if sp.issparse(X):
+            return 1
         error = _side_by_side_error(model, to_tensor(X[:2]))
         if error and estimator.n_init == "auto":
             return 1
