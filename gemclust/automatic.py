@@ -226,17 +226,25 @@ def resolve_n_init(
         n_init = 1
     if estimator.n_init != "auto":
         n_init = int(estimator.n_init)
-    if n_init > 1 and isinstance(model, ModuleModel) and not sp.issparse(X):
-        _check_side_by_side(model, to_tensor(X[:2]))
+    if n_init > 1 and isinstance(model, ModuleModel):
+        if sp.issparse(X):
+            return 1
+        error = _side_by_side_error(model, to_tensor(X[:2]))
+        if error and estimator.n_init == "auto":
+            return 1
+        if error:
+            raise ValueError(
+                f"n_init={n_init} is not possible with this model: torch cannot run one of its "
+                f"layers for several restarts side by side ({error}). Use n_init=1, and choose "
+                "among several random_state."
+            ) from error
     return n_init
 
 
-def _check_side_by_side(model: ModuleModel, X: torch.Tensor) -> None:
-    """A module that trains alone may be of layers that torch cannot run for several restarts."""
+def _side_by_side_error(model: ModuleModel, X: torch.Tensor) -> RuntimeError | None:
+    """What torch says if a module that runs alone has a layer without a batched form."""
     try:
         model.logits(model.initialise([0, 1], X.dtype), X)
     except RuntimeError as error:
-        raise ValueError(
-            "Several restarts of this model cannot be run side by side: torch has no batched form "
-            f"of one of its layers ({error}). Use n_init=1, and choose among several random_state."
-        ) from error
+        return error
+    return None

@@ -1538,3 +1538,9 @@ def test_several_restarts_of_a_module_refuse_sparse_samples():
     estimator = make(model=nn.Linear, n_init=2, max_iter=3)
     with pytest.raises(ValueError, match=r"n_init=2.*sparse.*n_init=1"):
         estimator.fit(sp.csr_array(X))
+    # L-BFGS has several by default.
+    alone, default = (
+        make(model=nn.Linear, n_init=n_init, max_iter=3, solver="lbfgs").fit(sp.csr_array(X))
+        for n_init in (1, "auto")
+    )
+    np.testing.assert_array_equal(alone.labels_, default.labels_)

@@ -22,7 +22,7 @@ from sklearn.preprocessing import normalize
 from sklearn.random_projection import GaussianRandomProjection
 
 from papers.fits import COLUMNS as FIT_COLUMNS
-from papers.fits import MMDS, InParts, Verdict, agreement, fit_row, groups
+from papers.fits import MMDS, InParts, Verdict, agreement, fit_row, groups, standard_error
 
 COLUMNS = [*FIT_COLUMNS[:-3], "ari_new", "purity", *FIT_COLUMNS[-3:]]
 
@@ -149,6 +149,14 @@ def verdicts(rows):
             if any(len(values) < SEEDS for pair in pairs for values in pair):
                 yield Verdict(claim, "", None)
                 continue
-            gains = [b.mean() - a.mean() for a, b in zip(*pairs, strict=True)]
-            text = ", ".join(f"{gain:+.3f}" for gain in gains)
-            yield Verdict(claim, text, min(gains) > 0)
+            gains = [gain(raw, better) for raw, better in zip(*pairs, strict=True)]
+            text = ", ".join(
+                f"{value:+.3f}" + " (within two errors)" * int(value < 2 * error)
+                for value, error in gains
+            )
+            yield Verdict(claim, text, min(gains)[0] > 0)
+
+
+def gain(raw, better):
+    """By how much the mean of the second is above that of the first, and its standard error."""
+    return better.mean() - raw.mean(), np.hypot(standard_error(raw), standard_error(better))

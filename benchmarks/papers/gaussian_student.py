@@ -232,7 +232,8 @@ def verdicts(rows):
     yield Verdict(
         "the paper's settings: mean ARI within two standard errors (of the difference) of the "
         "published one",
-        f"{sum(holds)} of {len(done)} cells, of {len(cells)}",
+        f"{sum(holds)} of {len(done)} cells"
+        + (f", of {len(cells)}" if len(done) < len(cells) else ""),
         all(holds) if len(done) == len(cells) or not all(holds) else None,
     )
     done = [(numbers, found) for _, numbers, _, found in cells if len(found) >= SEEDS]

@@ -305,7 +305,8 @@ def verdicts(rows):
         wanted = [objective for objective in GEMINIS if objective not in left_out]
         found = {name: ari[_key(method, name)][0] for name in wanted if _key(method, name) in ari}
         missed = [name for name in found if found[name] < published[name][1] - SLACK]
-        text = f"{len(found) - len(missed)} of {len(found)}, of {len(wanted)}"
+        text = f"{len(found) - len(missed)} of {len(found)}"
+        text += f", of {len(wanted)}" if len(found) < len(wanted) else ""
         again = sum(name in LONG.get(network, ()) for name in found)
         text += f"; {again} in a second run" if again else ""
         yield Verdict(

@@ -85,10 +85,15 @@ def distances(name):
 
 
 def kernel(name, narrow):
-    """exp(-(D / s)^2) of the distances D, s the longest or the median within the moons."""
+    """exp(-(D / s)^2) of the distances D, s its width."""
+    return np.exp(-np.square(distances(name) / width(name, narrow)))
+
+
+def width(name, narrow):
+    """The longest distance within the moons, or the median one."""
     lengths = distances(name)
     within = lengths[lengths < lengths.max()]
-    return np.exp(-np.square(lengths / (np.median(within) if narrow else within.max())))
+    return np.median(within) if narrow else within.max()
 
 
 def measure(cell):

@@ -194,7 +194,7 @@ def mnist_table(found):
                         numbers[3] if numbers else "",
                         f"{found('ari', *key)[i]:.3f} / {ari:.3f}",
                         f"{found('accuracy_new', *key)[i]:.3f}",
-                        f"{found('n_found', *key)[i]:.0f}",
+                        f"{found('n_new', *key)[i]:.0f}",
                         f"{found('objective_value', *key)[i]:.4f}",
                         f"{found('n_iter', *key)[i]:.0f}",
                         f"{found('seconds', *key)[i] / 60:.0f}",
