@@ -354,6 +354,34 @@ def test_large_weights_make_no_clusters_of_single_samples(most):
         assert adjusted_rand_score(TRUTH, model.labels_) == 1
 
 
+@pytest.mark.parametrize("times", [100, 400, 10_000])
+@pytest.mark.parametrize("model", ["auto", "mlp"])
+def test_one_sample_with_most_of_the_weight_hides_no_clusters(times, model):
+    weight = np.where(np.arange(150) == 20, times, 1)
+    weighted = make(model=model).fit(X, sample_weight=weight)
+    repeated = make(model=model).fit(np.repeat(X, weight, axis=0))
+    np.testing.assert_array_equal(repeated.labels_, np.repeat(weighted.labels_, weight))
+    assert weighted.n_clusters_ == 3
+    assert adjusted_rand_score(TRUTH, weighted.labels_) > 0.95
+
+
+def test_few_samples_with_most_of_the_weight_hide_no_clusters():
+    weight = np.where(np.arange(150) % 15 == 0, 100, 1)
+    model = make().fit(X, sample_weight=weight)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(TRUTH, model.labels_) > 0.95
+
+
+@pytest.mark.parametrize("parameters", [{"n_units": 30}, {}], ids=str)
+def test_known_number_with_most_of_the_weight_in_one_place(parameters):
+    """Such as accounts that were never used."""
+    samples = np.r_[X + 40, np.zeros((300, 2))]
+    model = make(4, **parameters).fit(samples)
+    assert model.n_clusters_ == 4
+    if not parameters:
+        assert adjusted_rand_score(np.r_[TRUTH, np.full(300, 3)], model.labels_) == 1
+
+
 def test_weights_without_which_there_are_fewer(fitted):
     model = make().fit(X, sample_weight=TRUTH > 0)
     assert model.n_clusters_ == 2
