@@ -59,7 +59,9 @@ class LocalFeatures:
         rows = np.unique(np.linspace(0, X.shape[0] - 1, SEED_SAMPLES).astype(int))
         space, mass = scaling(X[rows]), weight[rows].astype(np.float64)
         rng = np.random.RandomState(random_state)
-        seeds = kmeans_plus_plus(feature_space(space, mass), mass, n_units, rng)
+        # Samples that are seeds themselves tell of no distance: they are half of them at most.
+        n_seeds = min(n_units, -(-len(rows) // 2))
+        seeds = kmeans_plus_plus(feature_space(space, mass), mass, n_seeds, rng)
         nearest = feature_space(space, mass).squared_distances(seeds).min(1)
         typical = typical_distance(nearest, mass) or 1.0
         kernel = Kernel(MMD(kernel="rbf", gamma=0.5 / (WIDTH**2 * typical)), space, mass)

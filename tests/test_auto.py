@@ -382,6 +382,13 @@ def test_known_number_with_most_of_the_weight_in_one_place(parameters):
         assert adjusted_rand_score(np.r_[TRUTH, np.full(300, 3)], model.labels_) == 1
 
 
+@pytest.mark.parametrize("n_units", [60, 100, 140])
+def test_units_for_most_samples(n_units):
+    model = make(n_units=n_units).fit(X)
+    assert model.n_clusters_ == 3
+    assert len(model.selection_.leaves) > n_units / 2
+
+
 def test_weights_without_which_there_are_fewer(fitted):
     model = make().fit(X, sample_weight=TRUTH > 0)
     assert model.n_clusters_ == 2
