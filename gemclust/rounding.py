@@ -20,7 +20,8 @@ SPARSE_FEATURES = 50
 """Sparse rows of more features stay as they are: spread, none of their values would be 0."""
 
 ADJACENT_SAMPLES = 200
-"""So many samples tell whether those that are equal have others a step away."""
+"""So many samples tell whether those that are equal have others a step away, or stand at one
+place."""
 
 
 def apart(data: Canonical) -> Canonical:
@@ -64,6 +65,13 @@ def balanced(data: Canonical) -> Canonical:
     """
     weight = without_majority(data.weight)
     return data if np.array_equal(weight, data.weight) else replace(data, weight=weight)
+
+
+def places(data: Canonical) -> Canonical:
+    """The data, of which equal samples are merged where many stand at one place."""
+    some = data.X[evenly(np.ones(len(data)), min(len(data), ADJACENT_SAMPLES))]
+    most = canonical(some, np.ones(some.shape[0])).weight.max()
+    return canonical(data.X, data.weight) if 4 * most > some.shape[0] else data
 
 
 def cell_of(X: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any] | None:
