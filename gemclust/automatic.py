@@ -131,7 +131,7 @@ def more_units(estimator: GeminiClustering, n_units: int, found: int, shard: Sha
 def resolve_number(estimator: GeminiClustering, tree: MergeTree) -> int:
     """Where to cut the tree of units."""
     if estimator.n_clusters != "auto":
-        return int(estimator.n_clusters)
+        return min(int(estimator.n_clusters), tree.n_leaves)
     found = tree.n_clusters(float(estimator.sensitivity))
     return found if estimator.max_clusters is None else min(found, int(estimator.max_clusters))
 
