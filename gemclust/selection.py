@@ -185,7 +185,7 @@ class Selection:
         return self.tree.linkage
 
     def n_clusters(self, sensitivity: float = 1.0) -> int:
-        """The number that another sensitivity would give, were it not for `max_clusters`."""
+        """The number that another sensitivity would give; `max_clusters` does not bound it."""
         if not rules.number(positive=True)(sensitivity):
             raise ValueError(f"{sensitivity=} is not possible; it must be a positive number.")
         return self.tree.n_clusters(float(sensitivity))

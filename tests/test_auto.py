@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import make_blobs, make_circles, make_moons
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
@@ -387,6 +389,23 @@ def test_units_for_most_samples(n_units):
     model = make(n_units=n_units).fit(X)
     assert model.n_clusters_ == 3
     assert len(model.selection_.leaves) > n_units / 2
+
+
+@pytest.mark.parametrize("n_clusters", ["auto", 3])
+@pytest.mark.parametrize("model", ["auto", "linear"])
+def test_few_units_that_are_left_are_no_evidence(n_clusters, model):
+    with pytest.warns(ConvergenceWarning, match=r"Only \d of 18 units win.*alpha=0.03 is too"):
+        make(n_clusters, alpha=0.03, model=model, n_units=18).fit(X)
+    with pytest.warns(ConvergenceWarning, match=r"Only \d of 150 units win.*Leave n_units"):
+        make(n_clusters, model="mlp", objective="kl_ova", n_units=150).fit(X)
+
+
+@pytest.mark.parametrize("shape", ["blobs", "moons", "a Gaussian", "answers", "outliers"])
+@pytest.mark.parametrize("model", ["auto", "linear", "mlp"])
+def test_units_that_are_enough_are_no_reason_to_warn(shape, model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(model=model).fit(SHAPES[shape][0])
 
 
 def test_weights_without_which_there_are_fewer(fitted):
