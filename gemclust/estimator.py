@@ -71,7 +71,7 @@ class GeminiClustering(
     min_cluster_size : float, default=None
         With ``n_clusters="auto"``, a smaller group is no cluster: a number of samples, not a share.
         None: 1 % of those looked at (at most 100 for each unit, of at least 20 units), at least 4
-        and at most 20 of them.
+        and at most 20 of them. Larger groups may still be too few points to be told from chance.
     sensitivity : float, default=1.0
         With ``n_clusters="auto"``, valleys more significant than 1 / sensitivity are real: larger
         splits more.
