@@ -43,6 +43,11 @@ UNIT_SAMPLES = 8
 
 MOST_UNITS = 400
 
+LEFT_UNITS = 4
+JOINED_UNITS = 2
+"""Where less than one unit in four wins, and at most two for each cluster, these are no evidence
+of how many clusters there are."""
+
 FIRST_SAMPLES = 2_500
 
 GROWTH = 8
@@ -131,9 +136,25 @@ def more_units(estimator: GeminiClustering, n_units: int, found: int, shard: Sha
 def resolve_number(estimator: GeminiClustering, tree: MergeTree) -> int:
     """Where to cut the tree of units."""
     if estimator.n_clusters != "auto":
-        return int(estimator.n_clusters)
+        return min(int(estimator.n_clusters), tree.n_leaves)
     found = tree.n_clusters(float(estimator.sensitivity))
     return found if estimator.max_clusters is None else min(found, int(estimator.max_clusters))
+
+
+def warn_of_lost_units(
+    estimator: GeminiClustering, n_units: int, n_winning: int, found: int
+) -> None:
+    """Say so where few units are left and hardly any are joined: clusters were lost with others."""
+    if LEFT_UNITS * n_winning >= n_units or n_winning > JOINED_UNITS * found:
+        return
+    remedy = "Leave n_units, model and objective at 'auto'."
+    if estimator.alpha:
+        remedy = f"alpha={estimator.alpha} is too large for so many units: take less of it, or 0."
+    warn(
+        f"Only {n_winning} of {n_units} units win a sample, so that there may be more clusters "
+        f"than the {found} that {'they form' if n_winning > 1 else 'it forms'}. {remedy}",
+        ConvergenceWarning,
+    )
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

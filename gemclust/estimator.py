@@ -61,16 +61,17 @@ class GeminiClustering(
         valley of density between them is real; one cluster is a possible answer. An integer is
         the largest number of clusters: those that win no sample are dropped.
     max_clusters : int, default=None
-        The largest number with ``n_clusters="auto"``; None: as many as there are units.
+        The largest number with ``n_clusters="auto"``; None: as many as there are units. It bounds
+        the answer only: `selection_` and `cut` tell what would be found without it.
     n_units : int or "auto", default="auto"
         Outputs of the model. "auto": `n_clusters`; with ``n_clusters="auto"``, one for every
         eight distinct samples and at most 100, or up to 400 where these turn out to be few. More
         units than clusters are joined, so that p(y|x) is the sum of those of a cluster's units,
-        and clusters need not be convex.
+        and clusters need not be convex. There are no more units than distinct samples.
     min_cluster_size : float, default=None
         With ``n_clusters="auto"``, a smaller group is no cluster: a number of samples, not a share.
         None: 1 % of those looked at (at most 100 for each unit, of at least 20 units), at least 4
-        and at most 20 of them.
+        and at most 20 of them. Larger groups may still be too few points to be told from chance.
     sensitivity : float, default=1.0
         With ``n_clusters="auto"``, valleys more significant than 1 / sensitivity are real: larger
         splits more.
@@ -120,7 +121,8 @@ class GeminiClustering(
         Training ends after so many iterations in a row without improvement. Above 10,000 samples,
         "lbfgs" ends after at most 3 on the first samples, and 1 on each larger number of them.
     alpha : float, default=0.0
-        Weight of the L2 penalty on the model's weights. With ``objective="mi"`` and
+        Weight of the L2 penalty on the model's weights. Where units are joined it takes some of
+        them away, and clusters with them: leave it at 0. With ``objective="mi"`` and
         ``model="linear"`` this is regularised information maximisation (RIM). For MMD and
         Wasserstein it is relative to the scale of X, so that labels do not depend on that scale.
     entropy : float, default=0.0
@@ -169,6 +171,7 @@ class GeminiClustering(
         Only where there are more units than clusters: their tree (`linkage`), how real each
         valley in it is (`heights`), what other sensitivities would find (`n_clusters`), the valleys
         between the clusters (`valleys`), and how many restarts found each number (`counts`).
+        `max_clusters` bounds the last two only.
     module_ : torch.nn.Module
         From X to the logits of the clusters; made anew at each access.
     n_features_in_ : int
@@ -328,6 +331,8 @@ class GeminiClustering(
         if merging:
             fit, restart, selection = fit.train_and_join(n_units)
             number = automatic.resolve_number(self, selection.tree)
+            n_units = fit.frame.model.n_units
+            automatic.warn_of_lost_units(self, n_units, len(selection.leaves), number)
             kept = fit.winners(restart, selection.clusters(number))
             self._keep(fit, restart)
             selection.valleys = selection.valleys[np.ix_(kept.numbers, kept.numbers)]
@@ -539,7 +544,8 @@ class GeminiClustering(
         n_clusters : int, default=None
             How many clusters to leave; at most as many as there are units.
         sensitivity : float, default=None
-            Instead, which valleys are real: those more significant than 1 / sensitivity.
+            Instead, which valleys are real: those more significant than 1 / sensitivity. Here
+            `max_clusters` is no bound.
 
         Returns
         -------

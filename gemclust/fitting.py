@@ -29,6 +29,7 @@ from gemclust.objectives import Objective
 from gemclust.parameters import check_same_model
 from gemclust.penalties import Penalties
 from gemclust.problem import Problem
+from gemclust.rounding import places
 from gemclust.samples import Samples, Scaling, to_tensor
 from gemclust.seeding import n_steps, start
 from gemclust.selection import (
@@ -329,7 +330,8 @@ class Fit:
     def _frame(self, n_units: int, merging: bool) -> Frame:
         pilot, spread, estimator = self.shard.pilot, self.shard.spread, self.estimator
         last = None if self.last is None else self.last[0]
-        scaling = Scaling(pilot.X, pilot.weight) if last is None else last.scaling
+        measured = places(pilot)
+        scaling = Scaling(measured.X, measured.weight) if last is None else last.scaling
         seen: Scaling | LocalFeatures | None = scaling
         model: Model
         name = estimator.model if isinstance(estimator.model, str) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from gemclust.messages import did_you_mean
 from gemclust.models import ACTIVATIONS, Model
 from gemclust.modules import ModuleModel
 from gemclust.objectives import Objective, get_objective
+from gemclust.rules import Rule, either, integer, listed, number, one_of
 from gemclust.samples import as_array, working_dtype
 from gemclust.selection import Selection
 
@@ -31,80 +31,47 @@ SOLVERS = ("auto", "lbfgs", "adam", "sgd")
 # Parameters in which processes that fit together may differ.
 _OWN = ("device", "random_state", "verbose")
 
-Rule = Callable[[Any], bool]
-
-
-def _integer(least: int) -> Rule:
-    def good(value: Any) -> bool:
-        if not isinstance(value, int | np.integer) or isinstance(value, bool):
-            return False
-        return bool(value >= least)
-
-    return good
-
-
-def _number(positive: bool) -> Rule:
-    def good(value: Any) -> bool:
-        if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-            return False
-        return bool(np.isfinite(value) and (value > 0 if positive else value >= 0))
-
-    return good
-
-
-def _one_of(*names: str | None) -> Rule:
-    return lambda value: isinstance(value, str | None) and value in names
-
-
-def _either(first: Rule, second: Rule) -> Rule:
-    return lambda value: first(value) or second(value)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
-
-
 _RULES: dict[str, tuple[Rule, str]] = {
-    "n_clusters": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
-    "max_clusters": (_either(_one_of(None), _integer(1)), "None or an integer of at least 1"),
-    "n_units": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
+    "n_clusters": (either(one_of("auto"), integer(1)), "'auto' or an integer of at least 1"),
+    "max_clusters": (either(one_of(None), integer(1)), "None or an integer of at least 1"),
+    "n_units": (either(one_of("auto"), integer(1)), "'auto' or an integer of at least 1"),
     "min_cluster_size": (
-        _either(_one_of(None), _number(positive=True)),
+        either(one_of(None), number(positive=True)),
         "None or a positive number",
     ),
-    "sensitivity": (_number(positive=True), "a positive number"),
+    "sensitivity": (number(positive=True), "a positive number"),
     "model": (
-        _either(_one_of(*MODELS), callable),
-        f"one of {_listed(MODELS)}, a torch.nn.Module or a function that makes one",
+        either(one_of(*MODELS), callable),
+        f"one of {listed(MODELS)}, a torch.nn.Module or a function that makes one",
     ),
     "hidden_layer_sizes": (
-        lambda v: all(map(_integer(1), v if isinstance(v, list | tuple | np.ndarray) else [v])),
+        lambda v: all(map(integer(1), v if isinstance(v, list | tuple | np.ndarray) else [v])),
         "an integer of at least 1, or a sequence of such",
     ),
-    "activation": (_one_of(*ACTIVATIONS), f"one of {_listed(ACTIVATIONS)}"),
-    "init": (_one_of(*INITS), f"one of {_listed(INITS)}"),
-    "n_init": (_either(_one_of("auto"), _integer(1)), "'auto' or an integer of at least 1"),
-    "solver": (_one_of(*SOLVERS), f"one of {_listed(SOLVERS)}"),
+    "activation": (one_of(*ACTIVATIONS), f"one of {listed(ACTIVATIONS)}"),
+    "init": (one_of(*INITS), f"one of {listed(INITS)}"),
+    "n_init": (either(one_of("auto"), integer(1)), "'auto' or an integer of at least 1"),
+    "solver": (one_of(*SOLVERS), f"one of {listed(SOLVERS)}"),
     "learning_rate": (
-        _either(_one_of("auto"), _number(positive=True)),
+        either(one_of("auto"), number(positive=True)),
         "'auto' or a positive number",
     ),
     "batch_size": (
-        _either(_one_of("auto", None), _integer(1)),
+        either(one_of("auto", None), integer(1)),
         "'auto', None or an integer of at least 1",
     ),
-    "max_iter": (_integer(1), "an integer of at least 1"),
-    "tol": (_number(positive=False), "a number of at least 0"),
-    "n_iter_no_change": (_integer(1), "an integer of at least 1"),
-    "alpha": (_number(positive=False), "a number of at least 0"),
-    "entropy": (_number(positive=False), "a number of at least 0"),
-    "vat": (_number(positive=False), "a number of at least 0"),
+    "max_iter": (integer(1), "an integer of at least 1"),
+    "tol": (number(positive=False), "a number of at least 0"),
+    "n_iter_no_change": (integer(1), "an integer of at least 1"),
+    "alpha": (number(positive=False), "a number of at least 0"),
+    "entropy": (number(positive=False), "a number of at least 0"),
+    "vat": (number(positive=False), "a number of at least 0"),
     "vat_radius": (
-        _either(_one_of("auto"), _number(positive=True)),
+        either(one_of("auto"), number(positive=True)),
         "'auto' or a positive number",
     ),
     "device": (lambda v: isinstance(v, str | torch.device), "'auto' or a device of torch"),
-    "verbose": (_either(lambda v: isinstance(v, bool), _integer(0)), "an integer of at least 0"),
+    "verbose": (either(lambda v: isinstance(v, bool), integer(0)), "an integer of at least 0"),
 }
 
 _NAMES = {"model": MODELS, "activation": ACTIVATIONS, "init": INITS, "solver": SOLVERS}
@@ -115,7 +82,7 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
     for name, (good, expected) in _RULES.items():
         value = getattr(estimator, name)
         if not good(value):
-            hint = did_you_mean(value, _NAMES.get(name, ("auto",)))
+            hint = did_you_mean(value, _NAMES.get(name, ("auto",) if good("auto") else ()))
             raise ValueError(f"{name}={value!r} is not possible; it must be {expected}.{hint}")
     if estimator.solver == "lbfgs" and isinstance(estimator.batch_size, int | np.integer):
         raise ValueError(
@@ -187,22 +154,11 @@ def check_kind_of_data(
         )
 
 
-def resolve_cut(selection: Selection, n_clusters: Any, sensitivity: Any) -> int:
+def resolve_cut(selection: Selection, n_clusters: Any, sensitivity: Any) -> Any:
     """How many clusters a tree is cut into, of which one of the two tells."""
     if (n_clusters is None) == (sensitivity is None):
         raise ValueError("Give either n_clusters or sensitivity.")
-    if n_clusters is None:
-        good, expected = _RULES["sensitivity"]
-        if not good(sensitivity):
-            raise ValueError(f"{sensitivity=} is not possible; it must be {expected}.")
-        return selection.n_clusters(float(sensitivity))
-    most = len(selection.leaves)
-    if not _integer(1)(n_clusters) or n_clusters > most:
-        raise ValueError(
-            f"{n_clusters=} is not possible; it must be an integer from 1 to {most}, the number of "
-            "units."
-        )
-    return int(n_clusters)
+    return selection.n_clusters(sensitivity) if n_clusters is None else n_clusters
 
 
 def check_sample_weight(sample_weight: Any, X: Any, processes: Processes = ALONE) -> NDArray[Any]:

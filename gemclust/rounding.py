@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from gemclust.canonical import MERGE_SAMPLES, Canonical, canonical
+from gemclust.samples import without_majority
 
 DISTINCT = 0.9
 """At most this part of samples is distinct where those that are equal matter."""
@@ -18,7 +20,8 @@ SPARSE_FEATURES = 50
 """Sparse rows of more features stay as they are: spread, none of their values would be 0."""
 
 ADJACENT_SAMPLES = 200
-"""So many samples tell whether those that are equal have others a step away."""
+"""So many samples tell whether those that are equal have others a step away, or stand at one
+place."""
 
 
 def apart(data: Canonical) -> Canonical:
@@ -53,6 +56,22 @@ def apart(data: Canonical) -> Canonical:
             weight = np.ones_like(data.weight, shape=len(rows))
             return Canonical(spread, weight, None, None, len(rows))
     return canonical(data.X, data.weight) if n_distinct <= DISTINCT * len(data) else data
+
+
+def balanced(data: Canonical) -> Canonical:
+    """The data, but for the weight of one point beside which others would hardly count.
+
+    Units are to share what lies around such a point, and valleys to be looked for there.
+    """
+    weight = without_majority(data.weight)
+    return data if np.array_equal(weight, data.weight) else replace(data, weight=weight)
+
+
+def places(data: Canonical) -> Canonical:
+    """The data, of which equal samples are merged where many stand at one place."""
+    some = data.X[evenly(np.ones(len(data)), min(len(data), ADJACENT_SAMPLES))]
+    most = canonical(some, np.ones(some.shape[0])).weight.max()
+    return canonical(data.X, data.weight) if 4 * most > some.shape[0] else data
 
 
 def cell_of(X: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any] | None:

@@ -152,7 +152,7 @@ class Scaling:
     """Centre and scale of X, neither moved by outliers: the model sees (X - centre) / scale.
 
     The centre is a trimmed mean, and the scale the median distance to it over sqrt(n_features).
-    Sparse X is not centred.
+    Sparse X is not centred. A point of much weight counts at most half as much as all others.
 
     Parameters
     ----------
@@ -164,6 +164,7 @@ class Scaling:
 
     def __init__(self, X: Any, weight: NDArray[Any]) -> None:
         centred = not sp.issparse(X)
+        weight = without_majority(weight)
         zeros = np.zeros(X.shape[1], dtype=X.dtype)
         self.centre = trimmed_mean(X, weight) if centred else zeros
         radius = distances_to(X, self.centre)
@@ -224,8 +225,27 @@ def working_dtype(X: Any) -> type[np.floating[Any]]:
     return np.float32 if X.dtype == np.float32 else np.float64
 
 
+def without_majority(weight: NDArray[Any]) -> NDArray[Any]:
+    """The weights, none of them more than half of all but the largest together.
+
+    Where half of the weight is in one point, the median of distances is 0, or as small as chance
+    makes it, and does not tell how far samples lie apart.
+    """
+    most = 0.5 * (weight.sum(dtype=np.float64) - weight.max())
+    return np.minimum(weight, weight.dtype.type(most)) if most > 0 else weight
+
+
 def weighted_median(values: NDArray[Any], weight: NDArray[Any]) -> float:
     """The least value that at least half of the weight does not exceed."""
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(weight[order])
     return float(values[order][np.searchsorted(cumulative, 0.5 * cumulative[-1] * (1 - 1e-12))])
+
+
+def typical_distance(distances: NDArray[Any], weight: NDArray[Any]) -> float:
+    """The weighted median, where distances of 0 count half as much as all others at most."""
+    at = distances == 0
+    here, others = weight[at].sum(dtype=np.float64), weight[~at].sum(dtype=np.float64)
+    if 2 * here > others:
+        weight = np.where(at, weight * (0.5 * others / here), weight)
+    return weighted_median(distances, weight)

@@ -17,7 +17,13 @@ from gemclust.evaluation import evaluate
 from gemclust.imitation import Imitation
 from gemclust.models import Model, Perceptron
 from gemclust.problem import Problem
-from gemclust.samples import distances_to, trimmed_mean, weighted_median
+from gemclust.samples import (
+    distances_to,
+    trimmed_mean,
+    typical_distance,
+    weighted_median,
+    without_majority,
+)
 from gemclust.threads import one_thread_if_small
 from gemclust.training import Run, Settings, train
 
@@ -169,6 +175,7 @@ def seeding_space(problem: Problem, weight: NDArray[Any]) -> Space:
     if geometry.matrix is None:
         features = problem.inputs if geometry.features is None else geometry.features
         return feature_space(features.array, weight)
+    weight = without_majority(weight)
     matrix = geometry.matrix.cpu().numpy()
     if problem.objective.affinity == "distance":
         # Around their mean, points are half as far apart in squares as from one another.
@@ -186,6 +193,7 @@ def seeding_space(problem: Problem, weight: NDArray[Any]) -> Space:
 
 def feature_space(X: Any, weight: NDArray[Any]) -> Space:
     """Euclidean space of the rows of X, dense or sparse."""
+    weight = without_majority(weight)
     squares = _squared_norms(X)
     rounding = 8 * np.finfo(X.dtype).eps
     typical = weighted_median(distances_to(X, trimmed_mean(X, weight)), weight) ** 2
@@ -262,7 +270,7 @@ def linear_around(X: Any, weight: NDArray[Any], rows: NDArray[Any]) -> NDArray[A
 
 
 def _squared_width(nearest: NDArray[Any], weight: NDArray[Any]) -> float:
-    return SEED_WIDTH**2 * weighted_median(nearest, weight) or 1.0
+    return SEED_WIDTH**2 * typical_distance(nearest, weight) or 1.0
 
 
 def _draw(mass: NDArray[Any], size: int, rng: np.random.RandomState) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gemclust import rules
 from gemclust.evaluation import log_probabilities
 from gemclust.models import most_probable
 from gemclust.problem import Problem
@@ -107,6 +108,11 @@ class MergeTree:
     level: float = 1.0
 
     @property
+    def n_leaves(self) -> int:
+        """The most groups there are."""
+        return len(self.pairs) + 1
+
+    @property
     def order(self) -> NDArray[Any]:
         """Steps by height; none comes before those below it."""
         return np.argsort(self.heights, kind="stable")
@@ -117,7 +123,7 @@ class MergeTree:
 
     def cut(self, n_clusters: int) -> NDArray[Any]:
         """The group of each unit, numbered by their first units, when so many are left."""
-        group = np.arange(len(self.pairs) + 1)
+        group = np.arange(self.n_leaves)
         for a, b in self.pairs[self.order[: max(0, len(group) - n_clusters)]]:
             a, b = sorted((group[a], group[b]))
             group[group == b] = a
@@ -126,7 +132,7 @@ class MergeTree:
     @property
     def linkage(self) -> NDArray[Any]:
         """The steps as SciPy's linkage matrix: both groups, the height, and how many units."""
-        n_units = len(self.pairs) + 1
+        n_units = self.n_leaves
         name, size, group = np.arange(n_units), np.ones(n_units), np.arange(n_units)
         rows = np.zeros((n_units - 1, 4))
         for step, (a, b) in enumerate(self.pairs[self.order]):
@@ -182,12 +188,20 @@ class Selection:
         return self.tree.linkage
 
     def n_clusters(self, sensitivity: float = 1.0) -> int:
-        """The number that another sensitivity would give."""
-        return self.tree.n_clusters(sensitivity)
+        """The number that another sensitivity would give; `max_clusters` does not bound it."""
+        if not rules.number(positive=True)(sensitivity):
+            raise ValueError(f"{sensitivity=} is not possible; it must be a positive number.")
+        return self.tree.n_clusters(float(sensitivity))
 
     def clusters(self, n_clusters: int) -> list[list[int]]:
         """The units of each cluster where the tree is cut into so many."""
-        group = self.tree.cut(n_clusters)
+        most = len(self.leaves)
+        if not rules.integer(1)(n_clusters) or n_clusters > most:
+            raise ValueError(
+                f"{n_clusters=} is not possible; it must be an integer from 1 to {most}, the "
+                "number of units."
+            )
+        group = self.tree.cut(int(n_clusters))
         return [
             [unit for leaf in np.flatnonzero(group == g) for unit in self.leaves[leaf]]
             for g in range(group.max() + 1)

@@ -10,7 +10,7 @@ from sklearn.utils.random import sample_without_replacement
 
 from gemclust.canonical import MERGE_SAMPLES, Canonical, canonical
 from gemclust.distributed import ALONE, Processes, split
-from gemclust.rounding import apart
+from gemclust.rounding import apart, balanced
 
 
 class Shard:
@@ -39,7 +39,7 @@ class Shard:
         The same if they are few, else some of all processes, drawn at random.
     spread : Canonical
         Those on which units are trained and between which valleys are looked for: the pilot, if
-        wished without equal samples where these are many.
+        wished without equal samples where these are many, and without a majority in one point.
     group : Processes
         All processes, whether or not they gathered their samples.
     n_given, n_total, n_distinct : int
@@ -77,7 +77,7 @@ class Shard:
             if processes.several:
                 few, mass = processes.concatenate(own.X), processes.concatenate(own.weight)
                 self.pilot = Canonical(few, mass, None, None, len(mass))
-        self.spread = apart(self.pilot) if spread else self.pilot
+        self.spread = balanced(apart(self.pilot)) if spread else self.pilot
 
 
 def some_rows(n_samples: int, size: int) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from gemclust.kernels import Kernel
 from gemclust.models import Perceptron
 from gemclust.modules import RadialFeatures
 from gemclust.objectives import MMD
-from gemclust.samples import Scaling, to_tensor, weighted_median
+from gemclust.samples import Scaling, to_tensor, typical_distance
 from gemclust.seeding import feature_space, kmeans_plus_plus
 
 WIDTH = 4.0
@@ -59,9 +59,11 @@ class LocalFeatures:
         rows = np.unique(np.linspace(0, X.shape[0] - 1, SEED_SAMPLES).astype(int))
         space, mass = scaling(X[rows]), weight[rows].astype(np.float64)
         rng = np.random.RandomState(random_state)
-        seeds = kmeans_plus_plus(feature_space(space, mass), mass, n_units, rng)
+        # Samples that are seeds themselves tell of no distance: they are half of them at most.
+        n_seeds = min(n_units, -(-len(rows) // 2))
+        seeds = kmeans_plus_plus(feature_space(space, mass), mass, n_seeds, rng)
         nearest = feature_space(space, mass).squared_distances(seeds).min(1)
-        typical = weighted_median(nearest, mass) or 1.0
+        typical = typical_distance(nearest, mass) or 1.0
         kernel = Kernel(MMD(kernel="rbf", gamma=0.5 / (WIDTH**2 * typical)), space, mass)
         nystroem = Nystroem(kernel, space, LANDMARKS, random_state, mass)
         self.map = FeatureMap(nystroem, space, mass)

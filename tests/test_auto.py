@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import make_blobs, make_circles, make_moons
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
@@ -352,6 +354,58 @@ def test_large_weights_make_no_clusters_of_single_samples(most):
         model = make().fit(X, sample_weight=weight)
         assert model.n_clusters_ == 3
         assert adjusted_rand_score(TRUTH, model.labels_) == 1
+
+
+@pytest.mark.parametrize("times", [100, 400, 10_000])
+@pytest.mark.parametrize("model", ["auto", "mlp"])
+def test_one_sample_with_most_of_the_weight_hides_no_clusters(times, model):
+    weight = np.where(np.arange(150) == 20, times, 1)
+    weighted = make(model=model).fit(X, sample_weight=weight)
+    repeated = make(model=model).fit(np.repeat(X, weight, axis=0))
+    np.testing.assert_array_equal(repeated.labels_, np.repeat(weighted.labels_, weight))
+    assert weighted.n_clusters_ == 3
+    assert adjusted_rand_score(TRUTH, weighted.labels_) > 0.95
+
+
+def test_few_samples_with_most_of_the_weight_hide_no_clusters():
+    weight = np.where(np.arange(150) % 15 == 0, 100, 1)
+    model = make().fit(X, sample_weight=weight)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(TRUTH, model.labels_) > 0.95
+
+
+@pytest.mark.parametrize("parameters", [{"n_units": 30}, {}], ids=str)
+def test_known_number_with_most_of_the_weight_in_one_place(parameters):
+    """Such as accounts that were never used."""
+    samples = np.r_[X + 40, np.zeros((300, 2))]
+    model = make(4, **parameters).fit(samples)
+    assert model.n_clusters_ == 4
+    if not parameters:
+        assert adjusted_rand_score(np.r_[TRUTH, np.full(300, 3)], model.labels_) == 1
+
+
+@pytest.mark.parametrize("n_units", [60, 100, 140])
+def test_units_for_most_samples(n_units):
+    model = make(n_units=n_units).fit(X)
+    assert model.n_clusters_ == 3
+    assert len(model.selection_.leaves) > n_units / 2
+
+
+@pytest.mark.parametrize("n_clusters", ["auto", 3])
+@pytest.mark.parametrize("model", ["auto", "linear"])
+def test_few_units_that_are_left_are_no_evidence(n_clusters, model):
+    with pytest.warns(ConvergenceWarning, match=r"Only \d of 18 units win.*alpha=0.03 is too"):
+        make(n_clusters, alpha=0.03, model=model, n_units=18).fit(X)
+    with pytest.warns(ConvergenceWarning, match=r"Only \d of 150 units win.*Leave n_units"):
+        make(n_clusters, model="mlp", objective="kl_ova", n_units=150).fit(X)
+
+
+@pytest.mark.parametrize("shape", ["blobs", "moons", "a Gaussian", "answers", "outliers"])
+@pytest.mark.parametrize("model", ["auto", "linear", "mlp"])
+def test_units_that_are_enough_are_no_reason_to_warn(shape, model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(model=model).fit(SHAPES[shape][0])
 
 
 def test_weights_without_which_there_are_fewer(fitted):

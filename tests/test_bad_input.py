@@ -133,6 +133,14 @@ def test_bad_cut(arguments, match):
         make("auto").fit(X).cut(X, **arguments)
 
 
+@pytest.mark.parametrize(("arguments", "match"), BAD_CUTS[2:], ids=str)
+def test_the_tree_refuses_what_a_cut_does(arguments, match):
+    selection = make("auto").fit(X).selection_
+    ask = selection.clusters if "n_clusters" in arguments else selection.n_clusters
+    with pytest.raises(ValueError, match=match):
+        ask(**arguments)
+
+
 def test_cut_without_a_tree():
     with pytest.raises(NotFittedError):
         make("auto").cut(X, n_clusters=2)

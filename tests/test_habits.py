@@ -122,6 +122,13 @@ def test_what_is_like_no_name_gets_no_hint():
     assert did_you_mean(3, ["linear"]) == ""
 
 
+@pytest.mark.parametrize("name", ["sensitivity", "min_cluster_size", "max_clusters", "alpha"])
+def test_auto_is_no_hint_where_it_is_not_possible(name):
+    with pytest.raises(ValueError, match=f"{name}='auto' is not possible") as error:
+        GeminiClustering(**{name: "auto"}).fit(X)
+    assert "Did you mean" not in str(error.value)
+
+
 def test_device_that_holds_no_values_is_refused():
     with pytest.raises(ValueError, match="device='meta' cannot be used; try 'auto' or 'cpu'"):
         GeminiClustering(2, device="meta").fit(X)

@@ -13,7 +13,7 @@ import gemclust
 ROOT = Path(gemclust.__file__).parent
 
 LAYERS = [
-    {"datasets", "messages", "threads", "distributed", "samples", "projections", "shapes"},
+    {"datasets", "messages", "threads", "distributed", "samples", "projections", "shapes", "rules"},
     {"objectives", "models", "modules", "canonical", "categorical", "pipelines", "some_features"},
     {"chunks", "kernels", "means", "views", "rounding", "imitation"},
     {"distances", "features", "valleys", "shards"},

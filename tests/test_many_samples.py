@@ -15,6 +15,7 @@ import torch
 from limited import CASES
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
+from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_info
 
 from gemclust import GeminiClustering, automatic, canonical, shards
@@ -287,6 +288,16 @@ def test_equal_samples_are_one_cluster(n_samples, objective):
     model = make(objective=objective).fit(np.full((n_samples, 2), 2.5))
     assert model.n_clusters_ == 1
     assert model.objective_value_ == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("model", ["mlp", "linear"])
+def test_most_samples_in_one_place_hide_no_clusters(model, container):
+    samples, truth = make_blobs(300, centers=[(40, 40), (49, 40), (40, 49)], random_state=0)
+    X = container(np.r_[samples, np.zeros((N_SAMPLES, 2))])
+    fitted = GeminiClustering(model=model, random_state=0).fit(X)
+    assert fitted.n_clusters_ == 3
+    assert adjusted_rand_score(truth, fitted.labels_[:300]) == 1
 
 
 @pytest.mark.parametrize("objective", ["mmd_ovo", "tv_ova", MMD(kernel="cosine")])

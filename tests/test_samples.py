@@ -7,7 +7,13 @@ import pytest
 import scipy.sparse as sp
 
 from gemclust.canonical import MERGE_SAMPLES, canonical
-from gemclust.samples import Samples, Scaling, weighted_median
+from gemclust.samples import (
+    Samples,
+    Scaling,
+    typical_distance,
+    weighted_median,
+    without_majority,
+)
 
 
 def make_rows(n_samples=40, seed=0, dtype=np.float64):
@@ -253,6 +259,15 @@ def test_scale_where_most_samples_are_equal():
     assert scaling.scale == pytest.approx(2 / 22)  # the mean distance, as the median is 0
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("most", [50.0, 1e3, 1e6, 1e12])
+def test_one_heavy_sample_does_not_make_the_scale_small(container, most):
+    X = np.random.default_rng(0).normal(3, 1, size=(50, 2))
+    weight = np.where(np.arange(50) == 7, most, 1.0)
+    plain = Scaling(container(X), np.ones(50)).scale
+    assert Scaling(container(X), weight).scale == pytest.approx(plain, rel=0.5)
+
+
 def test_sparse_samples_are_scaled_and_not_centred():
     dense = np.random.default_rng(0).exponential(size=(31, 4))
     dense[dense < 1] = 0
@@ -266,7 +281,26 @@ def test_sparse_samples_are_scaled_and_not_centred():
     np.testing.assert_allclose(scaled.toarray(), dense / scaling.scale)
 
 
-# Weighted median
+# Weights and medians
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_only_a_majority_of_the_weight_is_reduced(dtype):
+    ordinary = np.random.default_rng(0).exponential(size=20).astype(dtype)
+    np.testing.assert_array_equal(without_majority(ordinary), ordinary)
+    heavy = np.array([1, 2, 70, 3], dtype=dtype)
+    reduced = without_majority(heavy)
+    assert reduced.dtype == dtype
+    assert reduced.tolist() == [1, 2, 3, 3]
+    assert without_majority(heavy[:1]).tolist() == [1]
+
+
+def test_typical_distance_is_not_that_of_the_places_to_themselves():
+    distances, weight = np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.ones(5)
+    assert typical_distance(distances, weight) == 2
+    assert typical_distance(distances, np.array([1e6, 1, 1, 1, 1])) == 1
+    assert typical_distance(np.repeat(distances, [20, 1, 1, 1, 1]), np.ones(24)) == 1
+    assert typical_distance(np.zeros(3), np.ones(3)) == 0
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -18,7 +18,7 @@ from gemclust.models import Perceptron
 from gemclust.modules import ModuleModel
 from gemclust.objectives import MMD, Wasserstein, get_objective
 from gemclust.problem import Problem
-from gemclust.samples import Samples, Scaling, weighted_median
+from gemclust.samples import Samples, Scaling, typical_distance, weighted_median
 from gemclust.seeding import SEED_WIDTH, feature_space, kmeans_plus_plus, seeding_space, start
 from gemclust.training import Settings
 
@@ -199,8 +199,7 @@ def test_linear_model_starts_as_a_softmax_around_its_seeds(dtype, n_units, objec
         rows = drawn(seeding_space(problem, mass), mass, n_units, seed=restart)
         scaled = problem.inputs.array.astype(np.float64)
         squares = squared_distances_between(scaled)[:, rows]
-        # With more seeds than other samples the median distance is 0, and the width is 1.
-        width = SEED_WIDTH * np.sqrt(weighted_median(squares.min(1), mass)) or 1.0
+        width = SEED_WIDTH * np.sqrt(typical_distance(squares.min(1), mass))
         np.testing.assert_allclose(
             proba[restart],
             softmax(-squares / (2 * width**2), axis=1),
