@@ -24,7 +24,8 @@ class Shapes:
         parts = np.split(points[np.argsort(labels, kind="stable")], np.bincount(labels).cumsum())
         self.size = [float(len(part)) for part in parts[:-1]]
         self.mean = [part.mean(0) for part in parts[:-1]]
-        self.scatter = [len(part) * np.cov(part.T, bias=True) for part in parts[:-1]]
+        rests = [part - mean for part, mean in zip(parts[:-1], self.mean, strict=True)]
+        self.scatter = [rest.T @ rest for rest in rests]
 
     def union(self, i: int, j: int) -> tuple[float, Array, Array]:
         """Size, mean and scatter of two groups together."""
