@@ -3,6 +3,7 @@
 python benchmarks/pages_selection.py
 """
 
+import re
 from itertools import product
 from pathlib import Path
 
@@ -103,6 +104,11 @@ it begins at two clusters, so that it splits every sample. Of the {n_simulated} 
 are [wide in few directions](valleys.md#data-that-is-wide-in-few-directions).
 
 {splits}
+Thick curves are harder: {n_curves} samples along a line, half a circle or an S, equally dense
+everywhere, with Gaussian noise in all features (length 3.1 to 9.4, noise 0.05, 0.1, 0.3; N = 200,
+500, 1,000). Share that is split:
+
+{curves}
 ## Other sensitivities
 
 One fit of each set (seed 0), cut at the level of each sensitivity: the share of sets with the
@@ -199,12 +205,28 @@ def splits_table(results):
     shapes = ("gaussian", "uniform", "student", "exponential")
     columns |= {shape: holding(f"/{shape}_") for shape in shapes}
     columns |= {"correlated": suite.WIDER}
+    return false_splits_table(results, columns)
+
+
+def false_splits_table(results, columns):
     body = [
         [NAMES[m], *(share(false_splits(results, m, names)) for names in columns.values())]
         for m in SPLITTING
         if not m.endswith("oracle")
     ]
     return table(["", *columns], body)
+
+
+def curves_table(results):
+    columns = {"all": suite.CURVES}
+    for part, title in {"d": "d = ", "n": "N = ", "noise": "noise "}.items():
+        values = dict.fromkeys(re.search(rf"_{part}([\d.]+)_", n)[1] for n in suite.CURVES)
+        columns |= {
+            title + value: [n for n in suite.CURVES if f"_{part}{value}_" in n] for value in values
+        }
+    for kind in ("line", "half_circle", "s"):
+        columns[kind.replace("_", " ")] = [n for n in suite.CURVES if f"/{kind}_" in n]
+    return false_splits_table(results, columns)
 
 
 def shares_exact(rows, names):
@@ -444,6 +466,8 @@ def main():
         many=many_table(results),
         n_unimodal=len(suite.UNIMODAL),
         n_wider=len(suite.WIDER),
+        n_curves=len(suite.CURVES),
+        curves=curves_table(results),
         splits=splits_table(results),
         n_simulated=f"{len(simulated):,}",
         simulated=share(np.mean([int(r["found"]) > 1 for r in simulated]) if simulated else None),

@@ -15,17 +15,17 @@ from valleys import CHOSEN, CLEAR, CONSTANTS, EXTENT, FEWER, MANY, PARTS, SCALES
 
 from gemclust.selection import POINTS_PER_UNIT, STRAY_NEIGHBOURS
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
-from gemclust.valleys import DEEPEST, GAP_POWER, INVERSE_DIMENSIONS, LEVELS, PART
+from gemclust.valleys import DEEPEST, EACH_DIRECTION, GAP_POWER, NO_WAY_ROUND, PART, factor
 from gemclust.views import LARGEST_OF_VIEWS, SCALES
 
 SCORES = ("exact", "within_one", "ari")
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 SIMULATION = """\
-In the level c(d) (ln(n / k) + 0.5) sqrt(max(d, 5) / 5), d is the dimension of the data around a
-valley as distances to neighbours show it: about 1.7 in a plane, about 4 in the five principal
-components in which data of more features is seen, too. Other samples with one mode say how large
-c(d) has to be for no valley of theirs to count as real: {n_samples} of them (Gaussian, uniform,
+In the level c(d) (ln(n / k) + 0.5), with c(d) = {line:g} / d + {each:g} sqrt(d), d is the dimension
+of the data around a valley as distances to neighbours show it: about 1.7 in a plane, about 4 in the
+five principal components in which data of more features is seen, too. Other samples with one mode
+say how large c(d) has to be for no valley of theirs to count as real: {n_samples} of them (Gaussian, uniform,
 Student-t, exponential; {dimensions} features; N = {sizes};
 {draws} draws of each). Of each sample, the deepest valley in data of about this
 dimension counts; the last column is the share of samples in which one is judged real.
@@ -92,10 +92,12 @@ get {seeds}: smaller differences say nothing.
 - deepest ({deepest}): scales and views over which a valley is averaged.
 - part ({part}): a part of the data is judged like a sample of so many times its points; 1,000,000
   stands for "by all points, whatever its size".
-- level straight in 1 / dimension from 2 to 5, without its fall from 2 to 2.5.
-- level 1.1 at 1: c(1) is higher.
-- level in closed form: (0.87 / d + 0.11 sqrt(d)) (ln(n / k) + 0.5), two numbers and no table.
-- level as simulated: c(d) = 0.5 between 1.2 and 2 dimensions, near the highest valleys found there.
+- level 1.1 at 1: 0.99 / d in c(d) instead of {line:g} / d; level lower or higher in space: 0.09 or
+  0.13 sqrt(d) instead of {each:g} sqrt(d).
+- level of a table: five numbers instead of two, linear in 1 / d between d = 1 (0.98), 2 (0.60), 2.5
+  (0.42), 5 (0.38) and infinity (0.23, there times sqrt(d / 5)).
+- level as simulated: c(d) = 0.5 between 1.2 and 2 dimensions, near the highest valleys found there,
+  else as in the table.
 - level of n_points, scale or dimension fixed: the level without this dependence.
 
 Parts are for many clusters of few points each. {n_many} sets of 30 and 50 blobs, of which 2,000
@@ -178,10 +180,6 @@ def simulated():
     return found
 
 
-def in_use(dimension):
-    return np.interp(1 / dimension, INVERSE_DIMENSIONS, LEVELS)
-
-
 def quantiles(samples):
     """One line for each range of dimensions: c(d) there, and what it would have to be."""
     pairs = np.concatenate([pairs for *_, pairs in samples])
@@ -191,9 +189,9 @@ def quantiles(samples):
         if len(depth):
             middle = np.median(dimension)
             line = [f"{low:g} to {high:g}" if high < np.inf else f"{low:g} and more"]
-            line += [len(depth), f"{middle:.2f}", f"{in_use(middle):.2f}"]
+            line += [len(depth), f"{middle:.2f}", f"{factor(middle):.2f}"]
             line += [f"{q:.2f}" for q in (*np.quantile(depth, QUANTILES), depth.max())]
-            passed = f"{np.mean(depth >= in_use(dimension)):.1%}"
+            passed = f"{np.mean(depth >= factor(dimension)):.1%}"
             body.append([*line, passed])
     header = ["dimension", "samples", "median", "c(d) there", *(f"{q:.0%}" for q in QUANTILES)]
     return table([*header, "highest", "above c(d)"], body)
@@ -206,7 +204,7 @@ def form(samples):
         line = [part.strip("_").replace("n", "N = ", 1) if part.startswith("_n") else part]
         for d in unimodal.DIMENSIONS:
             deepest = [
-                (pairs[:, 1] / in_use(pairs[:, 0])).max(initial=0)
+                (pairs[:, 1] / factor(pairs[:, 0])).max(initial=0)
                 for name, _, pairs in samples
                 if part in name and f"_d{d}_" in name
             ]
@@ -221,6 +219,8 @@ def simulation():
         return NOT_RUN
     split = {d: [yes for name, yes, _ in samples if f"_d{d}_" in name] for d in unimodal.DIMENSIONS}
     return SIMULATION.format(
+        line=NO_WAY_ROUND,
+        each=EACH_DIRECTION,
         n_samples=f"{len(samples):,}",
         dimensions=", ".join(map(str, unimodal.DIMENSIONS)),
         sizes=", ".join(map(str, unimodal.DRAWS)),
@@ -286,6 +286,8 @@ def main():
         n_fewer=len(FEWER),
         seeds="; ".join(cell(s.mean(axis=0).tolist()) for s in others if s is not None) or NOT_RUN,
         values=values(results),
+        line=NO_WAY_ROUND,
+        each=EACH_DIRECTION,
         width=WIDTH,
         iterations=UNIT_ITERATIONS,
         samples=SAMPLES_PER_UNIT,

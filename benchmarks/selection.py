@@ -51,7 +51,7 @@ def cells(n_seeds):
         if suite.kind(name) in REAL and n_samples(name) > int(FEW)
     ]
     further = [(method, name) for method in FURTHER for name in suite.BLOBS_MANY]
-    one = [*suite.UNIMODAL, *suite.WIDER]
+    one = [*suite.UNIMODAL, *suite.WIDER, *suite.CURVES]
     further += [(method, name) for method in SPLITTING for name in one]
     for seed in range(n_seeds):
         for method, (name, most) in product(METHODS, wanted):

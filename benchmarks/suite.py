@@ -3,7 +3,8 @@
 ``NAMES`` holds the 84 sets of the suite, ``BLOBS_MANY`` sets with up to 100 clusters,
 ``SMALL_GROUPS`` sets with a small one among large ones, ``FEW_EACH`` sets of many clusters of few
 points, and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for
-choosing constants); ``load`` reads or makes any.
+choosing constants; ``WIDER`` and ``CURVES``: with directions of unequal width, and along curves);
+``load`` reads or makes any.
 """
 
 import hashlib
@@ -134,6 +135,19 @@ def elongated(rng, kind, shape, n_features, n_samples):
     return X @ mixing(rng, kind, n_features), y
 
 
+def curved(rng, kind, n_features, n_samples, noise):
+    """Points equally dense along a curve in the first two features, and noise in all."""
+    t = rng.uniform(0, np.pi, n_samples)
+    turned = 3 * t - 1.5 * np.pi
+    X = np.zeros((n_samples, n_features))
+    X[:, :2] = {
+        "line": np.stack([t, 0 * t], axis=1),
+        "half_circle": np.stack([np.cos(t), np.sin(t)], axis=1),
+        "s": np.stack([np.sin(turned), np.sign(turned) * (np.cos(turned) - 1)], axis=1),
+    }[kind]
+    return X + noise * rng.normal(size=X.shape), np.zeros(n_samples, dtype=int)
+
+
 GENERATED = {
     f"blobs/k{k}_d{d}": partial(blobs, n_clusters=k, n_features=d)
     for k in (2, 3, 5, 10, 20, 30)
@@ -196,6 +210,16 @@ ELONGATED = {
     for d in (2, 3, 10, 30)
     for n in (100, 300, 1000)
 }
+CURVED = {
+    f"curved/{kind}_d{d}_n{n}_noise{noise}_{copy}": partial(
+        curved, kind=kind, n_features=d, n_samples=n, noise=noise
+    )
+    for kind in ("line", "half_circle", "s")
+    for d in (2, 3, 10)
+    for n in (200, 500, 1000)
+    for noise in (0.05, 0.1, 0.3)
+    for copy in range(2)
+}
 SMALL = {
     f"small/d{d}_n{n}_{copy}": partial(varied, n_features=d, sizes=(*[6_600] * 3, n), stds=[1] * 4)
     for d in (2, 5, 10, 30)
@@ -214,8 +238,8 @@ BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
 # The level of valleys was set by the first two draws of each; the others are for judging.
 UNIMODAL_TUNED = tuple(name for name in SPLITS if name[-1] in "01")
 UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
-WIDER = tuple(ELONGATED)
-MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED
+WIDER, CURVES = tuple(ELONGATED), tuple(CURVED)
+MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED | CURVED
 
 
 def fetch(name):

@@ -49,13 +49,12 @@ def depths(n_points, valleys):
 
     The depth is what c(d) in the level would have to be for the valley to be judged as just real.
     """
-    from gemclust.valleys import INVERSE_DIMENSIONS, LEVELS, level
+    from gemclust.valleys import factor, level
 
     relative = valleys.depth / level(n_points, valleys.scale, valleys.dimension)
     deepest = relative.argmax(axis=0), np.arange(relative.shape[1])
     dimension = valleys.dimension[deepest]
-    in_use = np.interp(1 / dimension, INVERSE_DIMENSIONS, LEVELS)
-    needed = valleys.significance(n_points) * in_use
+    needed = valleys.significance(n_points) * factor(dimension)
     found = {}
     for low, high in pairwise(EDGES):
         inside = np.flatnonzero((low <= dimension) & (dimension < high))

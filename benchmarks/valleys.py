@@ -43,10 +43,15 @@ def level_with(**fixed):
     return changed
 
 
-def closed_form(n_points, scale, dimension):
-    """A level of two numbers instead of a table."""
-    dimension = np.asarray(dimension)
-    return (0.87 / dimension + 0.11 * np.sqrt(dimension)) * (np.log(n_points / scale) + 0.5)
+def tabled(inverse_dimensions, factors):
+    """A level whose factor is linear in 1 / dimension between those of a table."""
+
+    def level(n_points, scale, dimension):
+        factor = np.interp(1 / np.asarray(dimension), inverse_dimensions, factors)
+        factor = factor * np.sqrt(np.maximum(dimension, 5) / 5)
+        return factor * (np.log(n_points / scale) + 0.5)
+
+    return level
 
 
 # Method -> names of constants in the library and their values.
@@ -63,23 +68,21 @@ CLEAR = {"no clear gap": {"valleys.CLEAR_LEVEL": np.inf}}
 EXTENT = {"extent ignored": {"valleys.PLANE": np.inf}}
 RULE |= CLEAR | EXTENT
 RULE |= {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
-# Without the fall of the level between 2 and 2.5 dimensions.
-RULE |= {"level straight": {"valleys.LEVELS": (0.23, 0.38, 0.53, 0.60, 0.98)}}
-RULE |= {"level 1.1 at 1": {"valleys.LEVELS": (0.23, 0.38, 0.42, 0.60, 1.1)}}
-RULE |= {"level in closed form": {"valleys.level": closed_form}}
+RULE |= {"level 1.1 at 1": {"valleys.NO_WAY_ROUND": 0.99}}
+RULE |= {"level lower in space": {"valleys.EACH_DIRECTION": 0.09}}
+RULE |= {"level higher in space": {"valleys.EACH_DIRECTION": 0.13}}
+# Five numbers instead of two, with a fall between 2 and 2.5 dimensions.
+TABLE = (0, 1 / 5, 1 / 2.5, 1 / 2, 1), (0.23, 0.38, 0.42, 0.60, 0.98)
+RULE |= {"level of a table": {"valleys.level": tabled(*TABLE)}}
 # What is hardly ever passed between 1.2 and 2 dimensions in samples with one mode.
-RULE |= {
-    "level as simulated": {
-        "valleys.INVERSE_DIMENSIONS": (0, 1 / 5, 1 / 2.5, 1 / 2, 1 / 1.2, 1),
-        "valleys.LEVELS": (0.23, 0.38, 0.42, 0.50, 0.50, 0.98),
-    }
-}
+SIMULATED = (0, 1 / 5, 1 / 2.5, 1 / 2, 1 / 1.2, 1), (0.23, 0.38, 0.42, 0.50, 0.50, 0.98)
+RULE |= {"level as simulated": {"valleys.level": tabled(*SIMULATED)}}
 PARTS = {f"part {value}": {"valleys.PART": value} for value in (1, 1_000_000)}
-LEVELS = {
+FIXED = {
     f"level of {name} {value}": {"valleys.level": {name: value}}
     for name, value in (("n_points", 500), ("scale", 8), ("dimension", 2))
 }
-CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | STRAYS | VIEWS | RULE | PARTS | LEVELS
+CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | STRAYS | VIEWS | RULE | PARTS | FIXED
 
 
 def cells():
@@ -113,7 +116,7 @@ def constants(method):
     """The library with other numbers in it."""
     with ExitStack() as stack:
         for name, value in CONSTANTS[method].items():
-            value = level_with(**value) if method in LEVELS else value
+            value = level_with(**value) if method in FIXED else value
             stack.enter_context(patch(f"gemclust.{name}", value))
         yield
 

@@ -9,7 +9,7 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-COMPONENTS = (2, 5)
+PLANE, SPACE = 2, 5
 """Numbers of dimensions to which points are projected."""
 
 POINTS_PER_FEATURE = 10
@@ -35,14 +35,16 @@ def projections(scores: NDArray[Any], neighbours: NDArray[Any]) -> list[NDArray[
     Returns
     -------
     projections : list of ndarray of shape (n_points, n_directions)
-        Along the first principal components, and along those directions that preserve
-        neighbourhoods best.
+        Along the first 5 principal components, and along the 2 and 5 directions that preserve
+        neighbourhoods best; of few points, along the first 2 and 5 components.
     """
-    spaces = [scores]
+    best, views = scores, []
     if len(scores) >= POINTS_PER_FEATURE * scores.shape[1]:
-        spaces.append(scores @ local_directions(scores, neighbours))
+        best = scores @ local_directions(scores, neighbours)
+        views.append((scores, SPACE))
+    views += [(best, PLANE), (best, SPACE)]
     # All of a space's directions are the points turned round: their valleys would count twice.
-    return [space[:, :n] for space in spaces for n in COMPONENTS if n < space.shape[1]]
+    return [space[:, :n] for space, n in views if n < space.shape[1]]
 
 
 def local_directions(points: NDArray[Any], neighbours: NDArray[Any]) -> NDArray[Any]:

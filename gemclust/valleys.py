@@ -50,22 +50,25 @@ those from this level on are real."""
 CLEAR_MERGES = 18
 """Of fewer merges, the others say too little of what valleys are without clusters."""
 
-INVERSE_DIMENSIONS = (0, 1 / 5, 1 / 2.5, 1 / 2, 1)
-LEVELS = (0.23, 0.38, 0.42, 0.60, 0.98)
-"""How the level of valleys depends on the dimension of the data, one over which is given above."""
+NO_WAY_ROUND, EACH_DIRECTION = 0.87, 0.11
+"""How the level of valleys depends on the dimension of the data: on a line every gap is a valley,
+and with each direction there is more room for places where few points are."""
+
+
+def factor(dimension: Any) -> Any:
+    """What the level is in so many dimensions, in units of what it is for the number of points."""
+    return NO_WAY_ROUND / dimension + EACH_DIRECTION * np.sqrt(dimension)
 
 
 def level(n_points: Any, scale: Any, dimension: Any) -> Any:
     r"""What the depth of a valley seldom reaches inside one cluster.
 
-    .. math:: c(d) (\ln(n / k) + 0.5) \sqrt{\max(d, 5) / 5}
+    .. math:: (0.87 / d + 0.11 \sqrt d) (\ln(n / k) + 0.5)
 
-    where c(d) is 0.98 for d = 1, 0.60 for 2, 0.42 for 2.5, 0.38 for 5, falls to 0.23, and is linear
-    in 1 / d between these: chosen on samples with one mode and on data sets, as measured in
+    The two numbers are chosen on samples with one mode and on data sets, as measured in
     `docs/valleys.md`.
     """
-    factor = np.interp(1 / np.asarray(dimension), INVERSE_DIMENSIONS, LEVELS)
-    return factor * (np.log(n_points / scale) + 0.5) * np.sqrt(np.maximum(dimension, 5) / 5)
+    return factor(np.asarray(dimension)) * (np.log(n_points / scale) + 0.5)
 
 
 @dataclass(frozen=True)

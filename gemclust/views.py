@@ -220,7 +220,7 @@ class Evidence:
 
 def evidence_in(view: View, labels: Array, n_groups: int, scales: Array) -> Evidence:
     """Peaks, dimensions and saddles of groups of points at some scales."""
-    n_points, n_near = view.distances.shape
+    n_near = view.distances.shape[1]
     size = np.bincount(labels, minlength=n_groups)
     floor = _floor(view)
     logs = np.log(np.maximum(view.distances, floor))
@@ -249,9 +249,10 @@ def evidence_in(view: View, labels: Array, n_groups: int, scales: Array) -> Evid
             np.maximum.at(saddle[s], (labels[a], labels[b]), low_end)
     n_ranks = min(RANKS, n_near)
     rank = np.full((n_groups, n_groups), n_ranks + 1.0)
-    others = labels[view.neighbours[:, :n_ranks]].ravel()
-    ranks = np.tile(np.arange(1.0, n_ranks + 1), n_points)
-    np.minimum.at(rank, (np.repeat(labels, n_ranks), others), ranks)
+    others = labels[view.neighbours[:, :n_ranks]]
+    # The lowest rank is the last to be written.
+    for r in reversed(range(n_ranks)):
+        rank[labels, others[:, r]] = r + 1
     saddle = np.maximum(saddle, saddle.transpose(0, 2, 1))
     return Evidence(peak, inverse, saddle, np.minimum(rank, rank.T))
 
@@ -269,7 +270,7 @@ def _floor(view: View) -> float:
 def _edges(
     view: View, labels: Array, n_groups: int, heights: Array, scales: Array, floor: float
 ) -> tuple[Array, Array, Array]:
-    """Edges between groups, a few most promising for each two, and the heights on their way."""
+    """Edges between groups, the most promising for each two, and the heights on their way."""
     n_points = len(labels)
     n_edges = min(EDGES, view.neighbours.shape[1])
     near = view.neighbours[:, :n_edges]
@@ -288,22 +289,18 @@ def _edges(
     scores.append(-np.linalg.norm(view.points[a] - view.points[b], axis=1))
     order = np.argsort(pair, kind="stable")
     starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
-    kept = np.unique(np.concatenate([order[_two_best(score[order], starts)] for score in scores]))
+    kept = np.unique(np.concatenate([order[_best(score[order], starts)] for score in scores]))
     a, b, ends = a[kept], b[kept], ends[kept]
     middle = -np.log(np.maximum(view.midway(a, b)[:, scales], floor))
     return a, b, np.minimum(ends, middle)
 
 
-def _two_best(scores: Array, starts: Array) -> Array:
-    """Places of the two highest scores of each run, of which the first places are given."""
+def _best(scores: Array, starts: Array) -> Array:
+    """The place of the highest score of each run, of which the first places are given."""
     part = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(scores)))
-    left, found = scores.copy(), []
-    for _ in range(2):
-        places = np.flatnonzero(left == np.maximum.reduceat(left, starts)[part])
-        # Of several that are equal, the first.
-        found.append(places[np.flatnonzero(np.diff(part[places], prepend=-1))])
-        left[found[-1]] = -np.inf
-    return np.concatenate(found)
+    places = np.flatnonzero(scores == np.maximum.reduceat(scores, starts)[part])
+    # Of several that are equal, the first.
+    return places[np.flatnonzero(np.diff(part[places], prepend=-1))]
 
 
 def _bridges(view: View, near: Array, most: int = 60) -> Array:

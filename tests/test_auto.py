@@ -599,7 +599,7 @@ def two_layers(n_features, n_clusters):
 
 
 def test_restarts_vote():
-    samples, _ = make_blobs(200, centers=CENTRES, cluster_std=2.6, random_state=4)
+    samples, _ = make_blobs(200, centers=CENTRES, cluster_std=2.4, random_state=4)
     model = make(n_init=5).fit(samples)
     counts = model.selection_.counts
     assert sum(counts.values()) == 5

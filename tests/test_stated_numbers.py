@@ -32,11 +32,7 @@ from gemclust.objectives import SlicedWasserstein
 DOCS = Path(__file__).parents[1] / "docs"
 KEPT = np.log2(problem.KEPT_MATRICES)
 LOOKED_AT = selection.POINTS_PER_UNIT * automatic.UNITS
-FALLING = [
-    number
-    for level, inverse in list(zip(valleys.LEVELS, valleys.INVERSE_DIMENSIONS, strict=True))[:0:-1]
-    for number in (level, 1 / inverse)
-]
+DIRECTIONS = projections.PLANE, projections.SPACE
 FEWEST = 3 * automatic.UNIT_SAMPLES  # fewer samples have two units
 
 STATED = [
@@ -70,17 +66,18 @@ STATED = [
     ("scale", "one batch at a time (and kept up to 2^{} numbers)", KEPT),
     ("scale", "kept up to 2^{} numbers and computed anew", np.log2(geometry.KEPT_FEATURES)),
     ("scale", "mean over parts of {}.", SlicedWasserstein.value_samples),
-    ("number_of_clusters", "c is {} for d = {}, {} for {}, {} for {}, {} for {}", FALLING),
-    ("number_of_clusters", "falls to {}, and", valleys.LEVELS[0]),
+    ("number_of_clusters", "\\frac{{}}{d} +", valleys.NO_WAY_ROUND),
+    ("number_of_clusters", "{d} + {} \\sqrt d", valleys.EACH_DIRECTION),
     ("number_of_clusters", "rank of the nearest neighbour across})^{1/{}}", 1 / valleys.GAP_POWER),
     ("number_of_clusters", "mean of the {} largest", valleys.DEEPEST),
     ("number_of_clusters", "several views, at most {})", views.LARGEST_OF_VIEWS),
     ("number_of_clusters", "in views of more than {} dimensions", valleys.PLANE),
     ("number_of_clusters", "scaling from {} points", views.LANDMARKS),
     ("number_of_clusters", "in their first {} principal components", views.MOST_FEATURES),
-    ("number_of_clusters", "in the first {} and the first {} of these", projections.COMPONENTS),
+    ("number_of_clusters", "in the first {} of these", projections.SPACE),
+    ("number_of_clusters", "and in the first {} or", projections.PLANE),
     ("number_of_clusters", "at least {} points for each feature", projections.POINTS_PER_FEATURE),
-    ("number_of_clusters", "in {} and {} directions w", projections.COMPONENTS),
+    ("number_of_clusters", "in {} and {} directions w", DIRECTIONS),
     ("number_of_clusters", "\\text{ among the nearest {} of } i", views.EDGES),
     ("number_of_clusters", "... up to n / {} (where", valleys.SCALE_PARTS),
     ("number_of_clusters", "k = {}, {}, {}, {}, ... up to", tuple(views.SCALES[:4])),
@@ -181,14 +178,14 @@ def test_number_of_points_looked_at_is_as_stated():
 
 @pytest.mark.parametrize("dimension", [1, 2, 4, 5, 8, 20])
 def test_level_of_a_valley_is_the_formula_of_the_guide(dimension):
-    plus, flat, unit = numbers_in(
+    line, each, plus = numbers_in(
         GUIDE,
-        r"\\Bigl\( \\ln \\frac\{n\}\{k\} \+ ([\d.]+) \\Bigr\) \\sqrt\{\\max\(d, (\d+)\) / (\d+)\}",
+        r"\\frac\{([\d.]+)\}\{d\} \+ ([\d.]+) \\sqrt d \\Bigr\) "
+        r"\\Bigl\( \\ln \\frac\{n\}\{k\} \+ ([\d.]+) \\Bigr\)",
     )
-    constant = np.interp(1 / dimension, valleys.INVERSE_DIMENSIONS, valleys.LEVELS)
     for n_points, scale in ((100, 3), (2000, 21)):
-        expected = (np.log(n_points / scale) + plus) * np.sqrt(max(dimension, flat) / unit)
-        assert valleys.level(n_points, scale, dimension) == pytest.approx(constant * expected)
+        expected = (line / dimension + each * dimension**0.5) * (np.log(n_points / scale) + plus)
+        assert valleys.level(n_points, scale, dimension) == pytest.approx(expected)
 
 
 def test_rounded_samples_are_as_stated():
