@@ -25,8 +25,8 @@ SIMULATION = """\
 In the level c(d) (ln(n / k) + 0.5), with c(d) = {line:g} / d + {each:g} sqrt(d), d is the dimension
 of the data around a valley as distances to neighbours show it: about 1.7 in a plane, about 4 in the
 five principal components in which data of more features is seen, too. Other samples with one mode
-say how large c(d) has to be for no valley of theirs to count as real: {n_samples} of them (Gaussian, uniform,
-Student-t, exponential; {dimensions} features; N = {sizes};
+say how large c(d) has to be for no valley of theirs to count as real: {n_samples} of them
+(Gaussian, uniform, Student-t, exponential; {dimensions} features; N = {sizes};
 {draws} draws of each). Of each sample, the deepest valley in data of about this
 dimension counts; the last column is the share of samples in which one is judged real.
 

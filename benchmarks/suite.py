@@ -145,7 +145,7 @@ def curved(rng, kind, n_features, n_samples, noise):
         "half_circle": np.stack([np.cos(t), np.sin(t)], axis=1),
         "s": np.stack([np.sin(turned), np.sign(turned) * (np.cos(turned) - 1)], axis=1),
     }[kind]
-    return X + noise * rng.normal(size=X.shape), np.zeros(n_samples, dtype=int)
+    return X + noise * rng.normal(size=X.shape), np.ones(n_samples, dtype=int)
 
 
 GENERATED = {
