@@ -69,11 +69,14 @@ EXTENT = {"extent ignored": {"valleys.PLANE": np.inf}}
 RULE |= CLEAR | EXTENT
 RULE |= {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 RULE |= {"level 1.1 at 1": {"valleys.NO_WAY_ROUND": 0.99}}
-RULE |= {"level lower in space": {"valleys.EACH_DIRECTION": 0.09}}
-RULE |= {"level higher in space": {"valleys.EACH_DIRECTION": 0.13}}
 # Five numbers instead of two, with a fall between 2 and 2.5 dimensions.
 TABLE = (0, 1 / 5, 1 / 2.5, 1 / 2, 1), (0.23, 0.38, 0.42, 0.60, 0.98)
-RULE |= {"level of a table": {"valleys.level": tabled(*TABLE)}}
+SPACE = {
+    "level lower in space": {"valleys.EACH_DIRECTION": 0.09},
+    "level higher in space": {"valleys.EACH_DIRECTION": 0.13},
+    "level of a table": {"valleys.level": tabled(*TABLE)},
+}
+RULE |= SPACE
 # What is hardly ever passed between 1.2 and 2 dimensions in samples with one mode.
 SIMULATED = (0, 1 / 5, 1 / 2.5, 1 / 2, 1 / 1.2, 1), (0.23, 0.38, 0.42, 0.50, 0.50, 0.98)
 RULE |= {"level as simulated": {"valleys.level": tabled(*SIMULATED)}}
@@ -98,7 +101,7 @@ def cells():
     for method in (CHOSEN, *CLEAR):
         for name in suite.FEW_EACH:
             yield harness.Cell(name, method, selection.WHOLE, 0)
-    for method in (CHOSEN, *EXTENT):
+    for method in (CHOSEN, *EXTENT, *SPACE):
         for name in suite.WIDER:
             yield harness.Cell(name, method, selection.WHOLE, 0)
     for method in (CHOSEN, *STRAYS):
