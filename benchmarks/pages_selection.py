@@ -105,8 +105,8 @@ are [wide in few directions](valleys.md#data-that-is-wide-in-few-directions).
 
 {splits}
 Thick curves are harder: {n_curves} samples along a line, half a circle or an S, equally dense
-everywhere, with Gaussian noise in all features (length 3.1 to 9.4, noise 0.05, 0.1, 0.3; N = 200,
-500, 1,000). Share that is split:
+everywhere, with Gaussian noise in all d directions (length 3.1 to 9.4, noise 0.05, 0.1, 0.3;
+N = 200, 500, 1,000). Share that is split:
 
 {curves}
 ## Other sensitivities

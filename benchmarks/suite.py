@@ -136,7 +136,10 @@ def elongated(rng, kind, shape, n_features, n_samples):
 
 
 def curved(rng, kind, n_features, n_samples, noise):
-    """Points equally dense along a curve in the first two features, and noise in all."""
+    """Points equally dense along a curve in a plane, and noise in all directions.
+
+    The plane is turned, so that features of unit variance do not flatten the curve.
+    """
     t = rng.uniform(0, np.pi, n_samples)
     turned = 3 * t - 1.5 * np.pi
     X = np.zeros((n_samples, n_features))
@@ -145,7 +148,9 @@ def curved(rng, kind, n_features, n_samples, noise):
         "half_circle": np.stack([np.cos(t), np.sin(t)], axis=1),
         "s": np.stack([np.sin(turned), np.sign(turned) * (np.cos(turned) - 1)], axis=1),
     }[kind]
-    return X + noise * rng.normal(size=X.shape), np.ones(n_samples, dtype=int)
+    X += noise * rng.normal(size=X.shape)
+    turn, _ = np.linalg.qr(rng.normal(size=(n_features, n_features)))
+    return X @ turn, np.ones(n_samples, dtype=int)
 
 
 GENERATED = {
