@@ -148,6 +148,8 @@ def warn_of_lost_units(
     if LEFT_UNITS * n_winning >= n_units or n_winning > JOINED_UNITS * found:
         return
     remedy = "Leave n_units, model and objective at 'auto'."
+    if (estimator.n_units, estimator.model, estimator.objective) == ("auto", "auto", "auto"):
+        remedy = "With many features, reduce them first, as by PCA."
     if estimator.alpha:
         remedy = f"alpha={estimator.alpha} is too large for so many units: take less of it, or 0."
     warn(

@@ -105,9 +105,13 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
     X = _spread(np.asarray(X, dtype=np.float64), rng)
     if n_features <= PLAIN_FEATURES:
         return [_view_of_points(X, n_neighbours)]
+    scores = PCA(min(MOST_FEATURES, *X.shape), random_state=0).fit_transform(X)
+    # Features that are constant, or follow from others, would show the same valleys in more views.
+    spread = scores.std(0)
+    scores = scores[:, : max(1, int((spread > ROUNDING * spread[0]).sum()))]
+    if scores.shape[1] <= PLAIN_FEATURES:
+        return [_view_of_points(scores, n_neighbours)]
     n_neighbours = min(n_neighbours, LARGEST_OF_VIEWS + 1)
-    most = min(MOST_FEATURES, *X.shape)
-    scores = PCA(most, random_state=0).fit_transform(X)
     whole = _view_of_points(scores if n_features > MOST_FEATURES else X, n_neighbours)
     spaces = projections(scores, whole.neighbours[:, :EDGES])
     return [whole, *(_view_of_points(space, n_neighbours) for space in spaces)]

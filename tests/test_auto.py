@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from gemclust import GeminiClustering, automatic, fitting, projections
+from gemclust import GeminiClustering, automatic, fitting, projections, select_n_clusters
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, SlicedWasserstein, Wasserstein
@@ -596,6 +596,24 @@ def test_units_of_any_model_share_the_samples(model, objective):
 
 def two_layers(n_features, n_clusters):
     return nn.Sequential(nn.Linear(n_features, 32), nn.ReLU(), nn.Linear(32, n_clusters))
+
+
+@pytest.mark.parametrize("copies", [1, 5])
+def test_features_that_add_nothing_change_no_number(copies):
+    for seed in range(6):
+        even = np.random.RandomState(1000 + seed).uniform(size=(150, 1))
+        constant = np.ones((150, 5))
+        wide = np.hstack([*[even * 2.0**k for k in range(copies)], constant])
+        expected = select_n_clusters(even, random_state=0)
+        assert select_n_clusters(wide, random_state=0) == expected
+
+
+def test_many_features_are_the_reason_where_all_is_automatic():
+    X = np.random.RandomState(0).normal(size=(200, 1000))
+    X[100:, 0] += 45
+    with pytest.warns(ConvergenceWarning, match=r"units win.*With many features, reduce them"):
+        fitted = GeminiClustering(random_state=0).fit(X)
+    assert fitted.n_clusters_ == 2
 
 
 def test_restarts_vote():
