@@ -18,7 +18,15 @@ from gemclust.shards import Shard
 from measures.timing import Outcome, alternate, endless, seconds
 
 WARM_UP = 12_000  # rows: enough for both to go the way they go on all
-SELECTED = ((1_000, 8), (10_000, 8), (100_000, 8), (1_000_000, 8), (10_000, 1_000))
+SELECTED = (
+    (100, 8),
+    (1_000, 8),
+    (10_000, 2),
+    (10_000, 8),
+    (100_000, 8),
+    (1_000_000, 8),
+    (10_000, 1_000),
+)
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 
 
