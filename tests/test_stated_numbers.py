@@ -242,6 +242,15 @@ def test_what_noise_features_still_hide_is_as_measured():
     assert f"{min(found)} or {max(found)} are found" in GUIDE
 
 
+def test_how_many_even_features_are_split_is_as_measured():
+    with (DOCS.parent / "benchmarks" / "results" / "unimodal.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["dataset"].startswith("uniform_d1_")]
+    split = np.mean([int(row["found"]) > 1 for row in rows])
+    one_in = ("two", "three", "four", "five", "six", "seven", "eight")[round(1 / split) - 2]
+    text = (DOCS / "user_guide" / "limits.md").read_text()
+    assert f"about one sample in {one_in} is split" in text
+
+
 def test_another_number_is_noticed():
     text = (DOCS / "user_guide" / "limits.md").read_text()
     assert not says(text, "There are at most {} units", automatic.MOST_UNITS + 1)
