@@ -109,6 +109,16 @@ everywhere, with Gaussian noise in all d directions (length 3.1 to 9.4, noise 0.
 N = 200, 500, 1,000). Share that is split:
 
 {curves}
+The same for {n_dense} such curves of more points:
+
+{dense}
+## Clusters that touch
+
+{n_touching} sets of 3 and 6 Gaussians of unit variance, each 3, 3.5 or 4 standard deviations from
+the nearest before it; d = 3, 4, 8, 20. In many dimensions so small a gap hardly shows in distances
+between neighbours; a mixture of Gaussians is the very model of these sets.
+
+{touching}
 ## Other sensitivities
 
 One fit of each set (seed 0), cut at the level of each sensitivity: the share of sets with the
@@ -152,11 +162,11 @@ def share(value, digits=3):
     return NOT_RUN if value is None else f"{value:.{digits}f}"
 
 
-def compared(results, columns, most=FEW):
+def compared(results, columns, most=FEW, methods=METHODS):
     """One line for each method, one column for each group of sets."""
     body = [
         [NAMES[method], *(cell(results.mean(method, names, most)) for names in columns.values())]
-        for method in METHODS
+        for method in methods
     ]
     return table(["", *columns], body)
 
@@ -205,28 +215,42 @@ def splits_table(results):
     shapes = ("gaussian", "uniform", "student", "exponential")
     columns |= {shape: holding(f"/{shape}_") for shape in shapes}
     columns |= {"correlated": suite.WIDER}
-    return false_splits_table(results, columns)
+    return false_splits_table(results, columns, SPLITTING)
 
 
-def false_splits_table(results, columns):
+def false_splits_table(results, columns, methods):
     body = [
         [NAMES[m], *(share(false_splits(results, m, names)) for names in columns.values())]
-        for m in SPLITTING
+        for m in methods
         if not m.endswith("oracle")
     ]
     return table(["", *columns], body)
 
 
-def curves_table(results):
-    columns = {"all": suite.CURVES}
-    for part, title in {"d": "d = ", "n": "N = ", "noise": "noise "}.items():
-        values = dict.fromkeys(re.search(rf"_{part}([\d.]+)_", n)[1] for n in suite.CURVES)
+def with_parts(names, titles):
+    """All of these sets, and those of each value that follows a letter in their names."""
+    columns = {"all": names}
+    for part, title in titles.items():
+        values = dict.fromkeys(re.search(rf"_{part}([\d.]+)_", name)[1] for name in names)
         columns |= {
-            title + value: [n for n in suite.CURVES if f"_{part}{value}_" in n] for value in values
+            title + value: [name for name in names if f"_{part}{value}_" in name]
+            for value in values
         }
+    return columns
+
+
+def curves_table(results, names, methods):
+    columns = with_parts(names, {"d": "d = ", "n": "N = ", "noise": "noise "})
     for kind in ("line", "half_circle", "s"):
-        columns[kind.replace("_", " ")] = [n for n in suite.CURVES if f"/{kind}_" in n]
-    return false_splits_table(results, columns)
+        columns[kind.replace("_", " ")] = [name for name in names if f"/{kind}_" in name]
+    return false_splits_table(results, columns, methods)
+
+
+def touching_table(results):
+    columns = with_parts(suite.TOUCHING, {"d": "d = ", "n": "N = "})
+    for apart in ("3", "3.5", "4"):
+        columns[f"{apart} apart"] = [name for name in suite.TOUCHING if f"_{apart}_" in name]
+    return compared(results, columns, ALL, FURTHER)
 
 
 def shares_exact(rows, names):
@@ -467,7 +491,11 @@ def main():
         n_unimodal=len(suite.UNIMODAL),
         n_wider=len(suite.WIDER),
         n_curves=len(suite.CURVES),
-        curves=curves_table(results),
+        curves=curves_table(results, suite.CURVES, SPLITTING),
+        n_dense=len(suite.DENSE_CURVES),
+        dense=curves_table(results, suite.DENSE_CURVES, FURTHER),
+        n_touching=len(suite.TOUCHING),
+        touching=touching_table(results),
         splits=splits_table(results),
         n_simulated=f"{len(simulated):,}",
         simulated=share(np.mean([int(r["found"]) > 1 for r in simulated]) if simulated else None),

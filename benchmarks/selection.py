@@ -29,7 +29,7 @@ FEW, ALL, WHOLE = "2000", "10000", "20000"
 REAL = ("fcps", "wut", "uci", "sklearn")
 TIME_LIMIT = 120  # seconds of the processor for each fit
 SINGLE_SEED = 500  # samples above which gemclus is run with one seed
-# Methods that run on the sets of many clusters as well, and those that run on unimodal samples.
+# Methods that run on further sets as well, and those that run on unimodal samples.
 FURTHER = ["gemclust", *UNSEEDED[:4], "g_means", "dip_means", "mixture_bic", "kmeans_oracle"]
 SPLITTING = [*FURTHER, "x_means", "kmeans_gap", "bayesian_mixture", "mean_shift"]
 
@@ -50,7 +50,8 @@ def cells(n_seeds):
         for name in suite.NAMES
         if suite.kind(name) in REAL and n_samples(name) > int(FEW)
     ]
-    further = [(method, name) for method in FURTHER for name in suite.BLOBS_MANY]
+    more = [*suite.BLOBS_MANY, *suite.DENSE_CURVES, *suite.TOUCHING]
+    further = [(method, name) for method in FURTHER for name in more]
     one = [*suite.UNIMODAL, *suite.WIDER, *suite.CURVES]
     further += [(method, name) for method in SPLITTING for name in one]
     for seed in range(n_seeds):

@@ -2,8 +2,10 @@
 
 ``NAMES`` holds the 84 sets of the suite, ``BLOBS_MANY`` sets with up to 100 clusters,
 ``SMALL_GROUPS`` sets with a small one among large ones, ``FEW_EACH`` sets of many clusters of few
-points, and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for
-choosing constants; ``WIDER`` and ``CURVES``: with directions of unequal width, and along curves);
+points, ``TOUCHING`` sets of Gaussians that overlap, and ``UNIMODAL`` sets in which every split is
+false (``UNIMODAL_TUNED``: such sets for choosing constants; ``WIDER``, ``CURVES`` and
+``DENSE_CURVES``: with directions of unequal width, and along curves, of up to 1,000 points and of
+more);
 ``load`` reads or makes any.
 """
 
@@ -58,6 +60,18 @@ def around(rng, means, sizes, stds=1.0):
 def blobs(rng, n_clusters, n_features, per_cluster=None):
     per_cluster = per_cluster or max(100, 600 // n_clusters)
     return around(rng, centers(rng, n_clusters, n_features), [per_cluster] * n_clusters)
+
+
+def touching(rng, n_clusters, n_features, n_samples, apart):
+    """Gaussians of unit variance, each so far from the nearest before it, in any direction."""
+    means = [np.zeros(n_features)]
+    while len(means) < n_clusters:
+        step = rng.normal(size=n_features)
+        mean = means[rng.randint(len(means))] + apart * step / np.linalg.norm(step)
+        if np.linalg.norm(mean - np.array(means), axis=1).min() > apart * (1 - 1e-9):
+            means.append(mean)
+    y = rng.randint(n_clusters, size=n_samples)
+    return np.array(means)[y] + rng.normal(size=(n_samples, n_features)), y + 1
 
 
 def varied(rng, n_features, sizes, stds):
@@ -215,16 +229,23 @@ ELONGATED = {
     for d in (2, 3, 10, 30)
     for n in (100, 300, 1000)
 }
-CURVED = {
-    f"curved/{kind}_d{d}_n{n}_noise{noise}_{copy}": partial(
-        curved, kind=kind, n_features=d, n_samples=n, noise=noise
-    )
-    for kind in ("line", "half_circle", "s")
-    for d in (2, 3, 10)
-    for n in (200, 500, 1000)
-    for noise in (0.05, 0.1, 0.3)
-    for copy in range(2)
-}
+
+
+def curves(features, samples, copies):
+    return {
+        f"curved/{kind}_d{d}_n{n}_noise{noise}_{copy}": partial(
+            curved, kind=kind, n_features=d, n_samples=n, noise=noise
+        )
+        for kind in ("line", "half_circle", "s")
+        for d in features
+        for n in samples
+        for noise in (0.05, 0.1, 0.3)
+        for copy in range(copies)
+    }
+
+
+CURVED = curves((2, 3, 10), (200, 500, 1000), copies=2)
+DENSE = curves((2, 5, 10), (3_000, 10_000), copies=1)
 SMALL = {
     f"small/d{d}_n{n}_{copy}": partial(varied, n_features=d, sizes=(*[6_600] * 3, n), stds=[1] * 4)
     for d in (2, 5, 10, 30)
@@ -239,12 +260,23 @@ FEW = {
     for d in (2, 5, 10)
     for copy in range(2, 5)
 }
+TOUCH = {
+    f"touching/k{k}_d{d}_n{n}_{apart}_{copy}": partial(
+        touching, n_clusters=k, n_features=d, n_samples=n, apart=apart
+    )
+    for k in (3, 6)
+    for d in (3, 4, 8, 20)
+    for n in (500, 2_000, 10_000)
+    for apart in (3, 3.5, 4)
+    for copy in range(2)
+}
 BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
 # The level of valleys was set by the first two draws of each; the others are for judging.
 UNIMODAL_TUNED = tuple(name for name in SPLITS if name[-1] in "01")
 UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
-WIDER, CURVES = tuple(ELONGATED), tuple(CURVED)
-MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED | CURVED
+WIDER, CURVES, DENSE_CURVES = tuple(ELONGATED), tuple(CURVED), tuple(DENSE)
+TOUCHING = tuple(TOUCH)
+MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH
 
 
 def fetch(name):

@@ -251,6 +251,38 @@ def test_how_many_even_features_are_split_is_as_measured():
     assert f"about one sample in {one_in} is split" in text
 
 
+def rows_of(prefix):
+    """The rows of sets whose names begin so, by method."""
+    with (DOCS.parent / "benchmarks" / "results" / "selection.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["dataset"].startswith(prefix)]
+    return {m: [row for row in rows if row["method"] == m] for m in {r["method"] for r in rows}}
+
+
+def test_touching_clusters_are_found_as_often_as_stated():
+    rows = rows_of("touching/")
+    methods = ("gemclust", "hdbscan_15_reassigned", "g_means", "mixture_bic")
+    shares = [100 * np.mean([int(row["exact"]) for row in rows[m]]) for m in methods]
+    assert {len(rows[method]) for method in methods} == {144}
+    text = (DOCS / "user_guide" / "limits.md").read_text()
+    assert (
+        "Of 144 sets of such](../selection.md#clusters-that-touch), the right number is found on "
+        "{:.0f} %; by HDBSCAN on {:.0f} %, by G-means on {:.0f} %, by a Gaussian mixture with the "
+        "least BIC on {:.0f} %"
+    ).format(*shares) in text
+
+
+def test_every_other_method_splits_more_thick_curves():
+    split = {
+        m: {r["dataset"]: int(r["found"]) > 1 for r in rows}
+        for m, rows in rows_of("curved/").items()
+    }
+    ours = split.pop("gemclust")
+    assert len(split) > 10
+    for method, found in split.items():
+        if not method.endswith("oracle"):
+            assert sum(found.values()) > sum(ours[name] for name in found), method
+
+
 def test_another_number_is_noticed():
     text = (DOCS / "user_guide" / "limits.md").read_text()
     assert not says(text, "There are at most {} units", automatic.MOST_UNITS + 1)
