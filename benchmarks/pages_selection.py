@@ -15,7 +15,18 @@ import units
 from harness import read
 from matplotlib.figure import Figure
 from pages import table
-from selection import ALL, FEW, FURTHER, REAL, SPLITTING, TIME_LIMIT, Results, groups, n_samples
+from selection import (
+    ALL,
+    ALONE,
+    FEW,
+    FURTHER,
+    REAL,
+    SPLITTING,
+    TIME_LIMIT,
+    Results,
+    groups,
+    n_samples,
+)
 from selection_methods import METHODS
 from units import DEFAULT, SENSITIVITIES, WHOLE
 
@@ -116,6 +127,10 @@ it begins at two clusters, so that it splits every sample. Of the {n_simulated} 
 are [wide in few directions](valleys.md#data-that-is-wide-in-few-directions).
 
 {splits}
+A single feature is the hardest case, as there is no way round a gap: {n_single} samples of the same
+shapes, and of whole numbers from 1 to 5 and from 1 to 10; N = 50, 150, 500.
+
+{single}
 Thick curves are harder: {n_curves} samples along a line, half a circle or an S, equally dense
 everywhere, with Gaussian noise in all d directions (length 3.1 to 9.4, noise 0.05, 0.1, 0.3;
 N = 200, 500, 1,000). Share that is split:
@@ -275,6 +290,14 @@ def curves_table(results, names, methods):
     return false_splits_table(results, columns, methods)
 
 
+def single_table(results):
+    columns = with_parts(suite.ONE_FEATURE, {"n": "N = "})
+    for name in suite.ONE_FEATURE:
+        shape = name.removeprefix("single/").rsplit("_", 2)[0]
+        columns.setdefault(shape, []).append(name)
+    return false_splits_table(results, columns, ALONE)
+
+
 def touching_table(results):
     columns = with_parts(suite.TOUCHING, {"d": "d = ", "n": "N = "})
     for apart in ("3", "3.5", "4"):
@@ -346,9 +369,9 @@ def units_table(rows):
     return table(header, body)
 
 
-def per_seed(results, method):
+def per_seed(results, method, names=suite.NAMES):
     """The share of exact of each seed; a set that was run once counts the same in all of them."""
-    groups = [results.of(method, name, FEW) for name in suite.NAMES]
+    groups = [results.of(method, name, FEW) for name in names]
     if not all(groups):
         return None
     shares = []
@@ -529,6 +552,8 @@ def main():
         n_wider=len(suite.WIDER),
         n_curves=len(suite.CURVES),
         curves=curves_table(results, suite.CURVES, SPLITTING),
+        n_single=len(suite.ONE_FEATURE),
+        single=single_table(results),
         n_dense=len(suite.DENSE_CURVES),
         dense=curves_table(results, suite.DENSE_CURVES, FURTHER),
         n_touching=len(suite.TOUCHING),

@@ -31,6 +31,7 @@ TIME_LIMIT = 120  # seconds of the processor for each fit
 SINGLE_SEED = 500  # samples above which gemclus is run with one seed
 # Methods that run on further sets as well, and those that run on unimodal samples.
 FURTHER = ["gemclust", *UNSEEDED[:4], "g_means", "dip_means", "mixture_bic", "kmeans_oracle"]
+ALONE = ["gemclust", "hdbscan_15_reassigned", "dip_means"]
 SPLITTING = [*FURTHER, "x_means", "kmeans_gap", "bayesian_mixture", "mean_shift"]
 
 
@@ -53,6 +54,7 @@ def cells(n_seeds):
     more = [*suite.BLOBS_MANY, *suite.DENSE_CURVES, *suite.TOUCHING]
     wanted += [(name, ALL) for name in suite.OUTSIDE]
     further = [(method, name) for method in FURTHER for name in more]
+    further += [(method, name) for method in ALONE for name in suite.ONE_FEATURE]
     one = [*suite.UNIMODAL, *suite.WIDER, *suite.CURVES]
     further += [(method, name) for method in SPLITTING for name in one]
     for seed in range(n_seeds):

@@ -4,8 +4,8 @@
 ``BLOBS_MANY`` sets with up to 100 clusters, ``SMALL_GROUPS`` sets with a small one among large
 ones, ``FEW_EACH`` sets of many clusters of few points, ``TOUCHING`` sets of Gaussians that overlap,
 and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for choosing
-constants; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``: with directions of unequal width, and along
-curves, of up to 1,000 points and of more);
+constants; ``ONE_FEATURE``: more of them in one feature; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``:
+with directions of unequal width, and along curves, of up to 1,000 points and of more);
 ``load`` reads or makes any.
 """
 
@@ -123,8 +123,15 @@ def student_mixture(rng, df):
 
 
 def one(rng, shape, n_features, n_samples=1000):
-    """A sample with one mode: Gaussian, uniform, Student-t (df 3), exponential, correlated."""
+    """A sample with one mode: Gaussian, uniform, Student-t (df 3), exponential, correlated.
+
+    Or whole numbers from 1 to N, "steps of N".
+    """
     size = (n_samples, n_features)
+    if shape.startswith("steps of "):
+        return rng.randint(1, int(shape.split()[-1]) + 1, size=size).astype(float), np.ones(
+            n_samples
+        )
     X = rng.uniform(size=size) if shape == "uniform" else rng.normal(size=size)
     if shape == "exponential":
         X = rng.exponential(size=size)
@@ -272,13 +279,19 @@ TOUCH = {
     for apart in (3, 3.5, 4)
     for copy in range(2)
 }
+SINGLE = {
+    f"single/{shape}_n{n}_{copy}": partial(one, shape=shape, n_features=1, n_samples=n)
+    for shape in ("gaussian", "uniform", "student", "exponential", "steps of 5", "steps of 10")
+    for n in (50, 150, 500)
+    for copy in range(50)
+}
 BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
 # The level of valleys was set by the first two draws of each; the others are for judging.
 UNIMODAL_TUNED = tuple(name for name in SPLITS if name[-1] in "01")
 UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
 WIDER, CURVES, DENSE_CURVES = tuple(ELONGATED), tuple(CURVED), tuple(DENSE)
-TOUCHING = tuple(TOUCH)
-MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH
+TOUCHING, ONE_FEATURE = tuple(TOUCH), tuple(SINGLE)
+MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH | SINGLE
 # All sets for classification in the package of which each feature is numeric and has more than
 # eight values, but those of the suite or of other benchmarks. No rule was chosen by them.
 KEEL = """banana bupa letter magic movement_libras phoneme pima ring sonar spambase texture twonorm

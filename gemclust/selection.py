@@ -19,7 +19,7 @@ from gemclust.problem import Problem
 from gemclust.rounding import evenly
 from gemclust.samples import Samples
 from gemclust.training import Run
-from gemclust.valleys import Valleys, merge
+from gemclust.valleys import Valleys, merge, raised
 from gemclust.views import SCALES, View
 
 POINTS_PER_UNIT = 100
@@ -99,13 +99,13 @@ class MergeTree:
     heights : ndarray of shape (n_units - 1,)
         How surely they are not one cluster; never more than at a later step that contains it.
         Inside one cluster it stays below 1.
-    level : float
-        The significance of a valley that has the height 1.
+    clear : float
+        Valleys of more significance stand clear of those inside clusters: they are `raised`.
     """
 
     pairs: NDArray[Any]
     heights: NDArray[Any]
-    level: float = 1.0
+    clear: float = np.inf
 
     @property
     def n_leaves(self) -> int:
@@ -318,9 +318,8 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     alive = np.flatnonzero(valleys.alive)
     found = valleys.matrix(alone=True)[np.ix_(alive, alive)]
     np.fill_diagonal(found, np.nan)
-    # In the units of the tree's heights, as far as they are clear there.
-    found[found >= tree.level] /= tree.level
-    matrix[np.ix_(group[alive], group[alive])] = found
+    # In the units of the tree's heights.
+    matrix[np.ix_(group[alive], group[alive])] = raised(found, tree.clear)
     return matrix
 
 

@@ -519,6 +519,18 @@ def test_cut_is_the_fit_at_that_number(moons, n_clusters):
     assert fixed.selection_.valleys.shape == (n_clusters, n_clusters)
 
 
+@pytest.mark.parametrize("n_clusters", [3, 4, 5])
+def test_valleys_between_pieces_of_a_cluster_are_not_real(n_clusters):
+    samples, moon = make_moons(600, noise=0.05, random_state=0)
+    fixed = make(n_clusters, n_units=75).fit(samples)
+    assert np.isfinite(fixed.selection_.tree.clear)  # the two moons stand clear of all others
+    of = [int(np.bincount(moon[fixed.labels_ == k]).argmax()) for k in range(n_clusters)]
+    valleys = fixed.selection_.valleys
+    for a, b in enumerate(np.nanargmin(valleys, axis=1)):
+        # Pieces of one moon that do not touch have no edge between them.
+        assert (valleys[a, b] < 1) == (of[a] == of[b]) == (of.count(of[a]) > 1)
+
+
 def test_known_number_of_clusters_that_are_not_convex():
     samples, truth = SHAPES["rings"]
     assert adjusted_rand_score(truth, make(2, n_units=30).fit(samples).labels_) == 1

@@ -70,7 +70,9 @@ STATED = [
     ("number_of_clusters", "{d} + {} \\sqrt d", valleys.EACH_DIRECTION),
     ("number_of_clusters", "rank of the nearest neighbour across})^{1/{}}", 1 / valleys.GAP_POWER),
     ("number_of_clusters", "mean of the {} largest", valleys.DEEPEST),
+    ("number_of_clusters", "and to {} (where there are", views.SCALES[-1]),
     ("number_of_clusters", "several views, at most {})", views.LARGEST_OF_VIEWS),
+    ("number_of_clusters", "$z_k$ is divided by {}.", valleys.ON_A_LINE),
     ("number_of_clusters", "in views of more than {} dimensions", valleys.PLANE),
     ("number_of_clusters", "scaling from {} points", views.LANDMARKS),
     ("number_of_clusters", "in their first {} principal components", views.MOST_FEATURES),
@@ -79,7 +81,7 @@ STATED = [
     ("number_of_clusters", "at least {} points for each feature", projections.POINTS_PER_FEATURE),
     ("number_of_clusters", "in {} and {} directions w", DIRECTIONS),
     ("number_of_clusters", "\\text{ among the nearest {} of } i", views.EDGES),
-    ("number_of_clusters", "... up to n / {} or 8, and", valleys.SCALE_PARTS),
+    ("number_of_clusters", "... up to n / {} or 8, to half", valleys.SCALE_PARTS),
     ("number_of_clusters", "k = {}, {}, {}, {}, ... up to", tuple(views.SCALES[:4])),
     ("number_of_clusters", "its own count for no more than {}", valleys.JOINED_FIRST),
     ("number_of_clusters", "where n is {} times its number", valleys.PART),
@@ -242,20 +244,33 @@ def test_what_noise_features_still_hide_is_as_measured():
     assert f"{min(found)} or {max(found)} are found" in GUIDE
 
 
-def test_how_many_even_features_are_split_is_as_measured():
-    with (DOCS.parent / "benchmarks" / "results" / "unimodal.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["dataset"].startswith("uniform_d1_")]
-    split = np.mean([int(row["found"]) > 1 for row in rows])
-    one_in = ("two", "three", "four", "five", "six", "seven", "eight")[round(1 / split) - 2]
-    text = (DOCS / "user_guide" / "limits.md").read_text()
-    assert f"about one sample in {one_in} is split" in text
-
-
 def rows_of(prefix):
     """The rows of sets whose names begin so, by method."""
     with (DOCS.parent / "benchmarks" / "results" / "selection.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["dataset"].startswith(prefix)]
     return {m: [row for row in rows if row["method"] == m] for m in {r["method"] for r in rows}}
+
+
+def test_how_many_single_features_are_split_is_as_measured():
+    split = {}
+    for row in rows_of("single/")["gemclust"]:
+        shape = row["dataset"].removeprefix("single/").rsplit("_", 2)[0]
+        split.setdefault(shape, []).append(int(row["found"]) > 1)
+    shares = {shape: 100 * np.mean(found) for shape, found in split.items()}
+    text = (DOCS / "user_guide" / "limits.md").read_text()
+    stated = "{:.0f} % of such samples are split, of whole numbers from 1 to 10 {:.0f} %"
+    assert stated.format(shares["uniform"], shares["steps of 10"]) in text
+    assert "of [other shapes](../selection.md#false-splits) 1 % or fewer" in text
+    assert max(shares[shape] for shape in ("gaussian", "student", "exponential")) <= 1
+
+
+def test_how_many_small_groups_are_found_is_as_measured():
+    with (DOCS.parent / "benchmarks" / "results" / "valleys.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["dataset"].startswith("small/")]
+    exact = [int(row["exact"]) for row in rows if row["method"] == "chosen"]
+    assert len(exact) == 32
+    text = (DOCS / "user_guide" / "limits.md").read_text()
+    assert f"it is found in {100 * np.mean(exact):.0f} %" in text
 
 
 def test_touching_clusters_are_found_as_often_as_stated():

@@ -6,6 +6,8 @@ import scipy.sparse as sp
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_blobs
 
+from gemclust import GeminiClustering
+from gemclust import valleys as valleys_module
 from gemclust import views as views_module
 from gemclust.objectives import MMD, Wasserstein
 from gemclust.projections import local_directions
@@ -354,8 +356,9 @@ def random_tree(n_groups, seed):
 )
 def test_valleys_that_stand_clear_of_the_others_are_real(order, top, next_one, raised):
     heights = np.r_[top * 1.02, top * 1.01, top, np.linspace(next_one, 0.01, 37)][order]
-    found = where_clear(heights, np.ones(len(heights), dtype=bool))[0]
+    found, clear = where_clear(heights, np.ones(len(heights), dtype=bool))
     above = heights >= top
+    assert (next_one < clear < top) if raised else np.isinf(clear)
     np.testing.assert_array_equal(found[~above], heights[~above])
     np.testing.assert_allclose(found[above], heights[above] / (0.4 if raised else 1))
     assert (found[above].min() > 1) == (raised or top > 1)
@@ -454,6 +457,31 @@ def test_a_small_group_is_joined_before_others_with_a_valley_between_them():
     pairs, heights, _ = merge(valleys)
     assert 2 in pairs[0]
     assert heights[0] < 1 <= heights[1]
+
+
+def test_valleys_in_a_single_feature_count_less(monkeypatch):
+    points = np.sort(rng().normal(size=(200, 1)), axis=0)
+    labels = np.repeat([0, 1], 100)
+    plane = np.c_[points, rng(1).normal(size=200)]
+    found = []
+    for times in (1, valleys_module.ON_A_LINE):
+        monkeypatch.setattr(valleys_module, "ON_A_LINE", times)
+        found.append(
+            [Valleys(views_of(X, 141, rng()), labels, 4).depths(0, [1]) for X in (points, plane)]
+        )
+    (line, even), (line_less, even_less) = found
+    np.testing.assert_allclose(line.depth, line_less.depth * valleys_module.ON_A_LINE)
+    np.testing.assert_array_equal(even.depth, even_less.depth)
+
+
+@pytest.mark.parametrize("n_samples", [50, 150])
+def test_even_features_stay_whole(n_samples):
+    """Of a hundred of them, some three are split."""
+    whole = [
+        GeminiClustering(random_state=0).fit(rng(seed).uniform(size=(n_samples, 1))).n_clusters_
+        for seed in range(12)
+    ]
+    assert whole.count(1) >= 11
 
 
 def test_one_group_has_nothing_to_merge():
