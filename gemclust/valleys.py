@@ -54,9 +54,8 @@ NO_WAY_ROUND, EACH_DIRECTION = 0.87, 0.11
 """How the level of valleys depends on the dimension of the data: on a line every gap is a valley,
 and with each direction there is more room for places where few points are."""
 
-
 ON_A_LINE = 1.25
-"""In a single feature, valleys are so many times less significant: there each gap is one."""
+"""Where all points lie on a line, valleys are so many times less significant: each gap is one."""
 
 
 def factor(dimension: Any) -> Any:
@@ -130,9 +129,9 @@ class Valleys:
     is :math:`z_k = d \sqrt{k / 2}` times the difference of saddle and lower peak (of
     :math:`-\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in
     one cluster, and averaged over the two scales and views in which it is deepest. In a single
-    feature it is 1.25 times less. Gaps count a
-    little more the wider they are: times the eighth root of the rank of the nearest neighbour
-    across. The dimension of the level is at most that of the extent of the two groups (`Shapes`).
+    feature it is less (`ON_A_LINE`). Gaps count a little more the wider they are: times the eighth
+    root of the rank of the nearest neighbour across. The dimension of the level is at most that of
+    the extent of the two groups (`Shapes`).
 
     Parameters
     ----------

@@ -103,14 +103,12 @@ def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View
         X = TruncatedSVD(n_components, random_state=0).fit_transform(X)
     X = X.toarray() if sp.issparse(X) else X
     X = _spread(np.asarray(X, dtype=np.float64), rng)
-    if n_features <= PLAIN_FEATURES:
-        return [_view_of_points(X, n_neighbours)]
     scores = PCA(min(MOST_FEATURES, *X.shape), random_state=0).fit_transform(X)
-    # Features that are constant, or follow from others, would show the same valleys in more views.
+    # Features that are constant, or follow from others, are none of the data's directions.
     spread = scores.std(0)
     scores = scores[:, : max(1, int((spread > ROUNDING * spread[0]).sum()))]
     if scores.shape[1] <= PLAIN_FEATURES:
-        return [_view_of_points(scores, n_neighbours)]
+        return [_view_of_points(X if scores.shape[1] == n_features else scores, n_neighbours)]
     n_neighbours = min(n_neighbours, LARGEST_OF_VIEWS + 1)
     whole = _view_of_points(scores if n_features > MOST_FEATURES else X, n_neighbours)
     spaces = projections(scores, whole.neighbours[:, :EDGES])

@@ -474,6 +474,14 @@ def test_valleys_in_a_single_feature_count_less(monkeypatch):
     np.testing.assert_array_equal(even.depth, even_less.depth)
 
 
+@pytest.mark.parametrize("seed", [1, 18, 45])  # with a constant, each of these was split
+def test_features_that_add_nothing_leave_a_single_feature_one(seed):
+    even = rng(seed).uniform(size=(150, 1))
+    for X in (even, np.c_[even, np.ones(150)], np.c_[even, 2 * even], np.tile(even, 3)):
+        assert [view.dimension for view in views_of(X, 20, rng())] == [1]
+        assert GeminiClustering(random_state=0).fit(X).n_clusters_ == 1
+
+
 @pytest.mark.parametrize("n_samples", [50, 150])
 def test_even_features_stay_whole(n_samples):
     """Of a hundred of them, some three are split."""
