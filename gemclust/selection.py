@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from gemclust import rules
@@ -29,8 +31,8 @@ MOST_REQUIRED = 20
 """No more of these points than so many are asked of a cluster."""
 
 STRAY_NEIGHBOURS = 10
-"""A point is a stray if most of so many nearest neighbours are in one other unit, and one at most
-is in its own: it goes with them, and those that are strays then, too."""
+"""A unit is the largest part of its points that so many nearest neighbours join. The others are
+strays: they go with these neighbours, if most are in other units and no strays."""
 
 LEAST_POINTS = 6
 """Of fewer, nothing can be said about valleys between them."""
@@ -235,17 +237,29 @@ class TestPoints:
     def settled(self, units: NDArray[Any]) -> NDArray[Any]:
         """The unit of each point, of strays that of their neighbours.
 
-        Points of a small group that a unit of a large one has won would bridge the gap.
+        A unit that has won points of two groups would bridge the gap between them: it is the
+        largest of its parts that neighbours join.
         """
         if self.views is None:
             return units
         neighbours = self.views[0].neighbours[:, :STRAY_NEIGHBOURS]
+        n_points, n_near = neighbours.shape
         for _ in range(2):
             near = units[neighbours]
-            # A unit that has more than half of them has the middle one, too.
-            middle = np.sort(near, axis=1)[:, near.shape[1] // 2]
-            most = 2 * (near == middle[:, None]).sum(1) > near.shape[1]
-            units = np.where(most & ((near == units[:, None]).sum(1) <= 1), middle, units)
+            i, j = np.nonzero(near == units[:, None])
+            edges = sp.coo_array((np.ones(len(i)), (i, neighbours[i, j])), shape=(n_points,) * 2)
+            part = connected_components(edges, directed=False)[1]
+            rising = np.argsort(np.bincount(part)[part], kind="stable")
+            largest = np.empty(units.max() + 1, dtype=part.dtype)
+            largest[units[rising]] = part[rising]
+            stray = part != largest[units]
+            # Those that are strays themselves say nothing.
+            row, place = np.nonzero(stray[:, None] & ~stray[neighbours] & (near != units[:, None]))
+            shape = (n_points, len(largest))
+            counts = sp.coo_array((np.ones(len(row)), (row, near[row, place])), shape=shape).tocsr()
+            moved = np.flatnonzero(2 * counts.sum(1) > n_near)
+            units = units.copy()
+            units[moved] = counts[moved].argmax(1)
         return units
 
     def valleys(self, labels: NDArray[Any]) -> Valleys | None:

@@ -275,6 +275,18 @@ def test_small_group_is_found_though_a_unit_of_a_large_one_has_won_some_of_it():
     assert bridged[2, :2].min() < 1 < settled[2, :2].min()
 
 
+def test_a_unit_is_the_largest_part_of_its_points():
+    """Neighbours of one another in the large group that a unit of the small one has won."""
+    points, units = small_beside_large()
+    patch = np.r_[10, points.views[0].neighbours[10, :4]]
+    strayed = units.copy()
+    strayed[patch] = 2
+    settled = points.settled(strayed)
+    assert (settled[300:] == units[300:]).all()
+    assert set(settled[:300]) == {0, 1}
+    assert points.valleys(settled).matrix()[2, :2].min() > 1
+
+
 def test_test_points_are_few_and_spread_by_weight():
     assert len(points_to_test(np.ones(25_000), 20)) == 2_000
     assert len(points_to_test(np.ones(25_000), 100)) == 10_000
