@@ -246,17 +246,19 @@ class TestPoints:
         n_points, n_near = neighbours.shape
         for _ in range(2):
             near = units[neighbours]
-            i, j = np.nonzero(near == units[:, None])
-            edges = sp.coo_array((np.ones(len(i)), (i, neighbours[i, j])), shape=(n_points,) * 2)
+            own = near == units[:, None]
+            joined = own.sum(1) > 1
+            i, place = np.nonzero(own & joined[:, None] & joined[neighbours])
+            edges = sp.coo_array((np.ones(len(i)), (i, neighbours[i, place])), (n_points,) * 2)
             part = connected_components(edges, directed=False)[1]
             rising = np.argsort(np.bincount(part)[part], kind="stable")
             largest = np.empty(units.max() + 1, dtype=part.dtype)
             largest[units[rising]] = part[rising]
-            stray = part != largest[units]
+            stray = ~joined | (part != largest[units])
             # Those that are strays themselves say nothing.
-            row, place = np.nonzero(stray[:, None] & ~stray[neighbours] & (near != units[:, None]))
+            i, place = np.nonzero(stray[:, None] & ~stray[neighbours] & ~own)
             shape = (n_points, len(largest))
-            counts = sp.coo_array((np.ones(len(row)), (row, near[row, place])), shape=shape).tocsr()
+            counts = sp.coo_array((np.ones(len(i)), (i, near[i, place])), shape).tocsr()
             moved = np.flatnonzero(2 * counts.sum(1) > n_near)
             units = units.copy()
             units[moved] = counts[moved].argmax(1)
