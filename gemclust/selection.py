@@ -31,8 +31,8 @@ MOST_REQUIRED = 20
 """No more of these points than so many are asked of a cluster."""
 
 STRAY_NEIGHBOURS = 10
-"""A unit is the largest part of its points that so many nearest neighbours join. The others are
-strays: they go with these neighbours, if most are in other units and no strays."""
+"""A unit is the largest part of its points that so many nearest neighbours join. Each other part
+goes to the unit where most of its neighbours are, if these are no strays for the most part."""
 
 LEAST_POINTS = 6
 """Of fewer, nothing can be said about valleys between them."""
@@ -238,30 +238,35 @@ class TestPoints:
         """The unit of each point, of strays that of their neighbours.
 
         A unit that has won points of two groups would bridge the gap between them: it is the
-        largest of its parts that neighbours join.
+        largest of its parts that neighbours join, and the others are strays. A point of which one
+        neighbour at most is in its unit is a part of its own.
         """
         if self.views is None:
             return units
         neighbours = self.views[0].neighbours[:, :STRAY_NEIGHBOURS]
         n_points, n_near = neighbours.shape
+        first, second = np.repeat(np.arange(n_points), n_near), neighbours.ravel()
         for _ in range(2):
-            near = units[neighbours]
-            own = near == units[:, None]
-            joined = own.sum(1) > 1
-            i, place = np.nonzero(own & joined[:, None] & joined[neighbours])
-            edges = sp.coo_array((np.ones(len(i)), (i, neighbours[i, place])), (n_points,) * 2)
-            part = connected_components(edges, directed=False)[1]
+            same = units[first] == units[second]
+            joined = same.reshape(n_points, n_near).sum(1) > 1
+            inside = same & joined[first] & joined[second]
+            graph = sp.coo_array(
+                (inside[inside], (first[inside], second[inside])), (n_points, n_points)
+            )
+            n_parts, part = connected_components(graph, directed=False)
             rising = np.argsort(np.bincount(part)[part], kind="stable")
             largest = np.empty(units.max() + 1, dtype=part.dtype)
             largest[units[rising]] = part[rising]
             stray = ~joined | (part != largest[units])
-            # Those that are strays themselves say nothing.
-            i, place = np.nonzero(stray[:, None] & ~stray[neighbours] & ~own)
-            shape = (n_points, len(largest))
-            counts = sp.coo_array((np.ones(len(i)), (i, near[i, place])), shape).tocsr()
-            moved = np.flatnonzero(2 * counts.sum(1) > n_near)
-            units = units.copy()
-            units[moved] = counts[moved].argmax(1)
+            out = stray[first] & (part[first] != part[second])
+            # To other strays nothing can go.
+            to = out & ~same & ~stray[second]
+            links = sp.coo_array(
+                (np.ones(to.sum()), (part[first[to]], units[second[to]])), (n_parts, len(largest))
+            ).tocsr()
+            moved = 2 * links.sum(1) > np.bincount(part[first[out]], minlength=n_parts)
+            goes_to = np.asarray(links.argmax(1)).ravel()[part]
+            units = np.where(moved[part], goes_to, units)
         return units
 
     def valleys(self, labels: NDArray[Any]) -> Valleys | None:
