@@ -82,10 +82,15 @@ def resolve_penalties(estimator: GeminiClustering, scale: float, n_features: int
     return Penalties(alpha, entropy, vat, radius)
 
 
+def resolve_joining(estimator: GeminiClustering) -> bool:
+    """Whether there may be more units than clusters, so that they are joined."""
+    return estimator.n_clusters == "auto" or estimator.n_units not in ("auto", estimator.n_clusters)
+
+
 def resolve_spread(estimator: GeminiClustering) -> bool:
     """Whether units are joined, of a model that may be given other values than those of X."""
-    joined = estimator.n_clusters == "auto" or estimator.n_units != "auto"
-    return joined and isinstance(estimator.model, str) and estimator.model != "categorical"
+    named = isinstance(estimator.model, str) and estimator.model != "categorical"
+    return named and resolve_joining(estimator)
 
 
 def _n_distinct(estimator: GeminiClustering, shard: Shard) -> int:

@@ -86,13 +86,16 @@ def geodesic_distances(X: Any, n_neighbors: int = 10, weighted: bool = True) -> 
     return distances.astype(X.dtype)
 
 
-def check_affinity(affinity: Any, X: Any, objective: Objective) -> NDArray[Any] | None:
+def check_affinity(
+    affinity: Any, X: Any, objective: Objective, joining: bool = False
+) -> NDArray[Any] | None:
     """A user's kernel or distance matrix as an array of floats; None stays None.
 
     Raises
     ------
     ValueError
-        If the objective has no use for it, or it is no kernel or distance matrix of the rows of X.
+        If the objective has no use for it, it is no kernel or distance matrix of the rows of X, or
+        units are to be joined by the distances of a kernel that has none.
     """
     affinity = as_array(affinity)
     _check_consistent(objective, affinity)
@@ -100,7 +103,25 @@ def check_affinity(affinity: Any, X: Any, objective: Objective) -> NDArray[Any] 
         return None
     if sp.issparse(affinity):
         raise ValueError("The affinity is sparse; pass it dense, affinity.toarray().")
-    return check_matrix(affinity, X, objective.affinity)
+    matrix = check_matrix(affinity, X, objective.affinity)
+    if joining and objective.affinity == "kernel":
+        _check_distances_of_kernel(matrix)
+    return matrix
+
+
+def _check_distances_of_kernel(matrix: NDArray[Any]) -> None:
+    """Of a kernel, k(x, x) + k(y, y) - 2 k(x, y) is a squared distance."""
+    least = (matrix - matrix.diagonal() / 2 - matrix.diagonal()[:, None] / 2).argmax()
+    i, j = divmod(int(least), len(matrix))
+    square = matrix[i, i] + matrix[j, j] - 2 * matrix[i, j]
+    if square < -1e-5 * np.abs(matrix).max():
+        raise ValueError(
+            f"The affinity is no kernel: of samples {i} and {j}, k(x, x) + k(y, y) - 2 k(x, y) = "
+            f"{square:.3g}, but it must not be negative, as units are joined by the distances that "
+            "it is the square of. If these are distances, use a Wasserstein objective; of the "
+            "adjacency of a graph take a kernel, such as scipy.linalg.expm(adjacency - "
+            "numpy.diag(adjacency.sum(1)))."
+        )
 
 
 def check_matrix(affinity: Any, X: Any, kind: str | None) -> NDArray[Any]:

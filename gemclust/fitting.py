@@ -38,6 +38,8 @@ from gemclust.selection import (
     TestPoints,
     Winners,
     best_restart,
+    n_points_to_test,
+    points_by_rate,
     points_to_test,
     select,
     winners,
@@ -122,12 +124,16 @@ class Frame:
         )
 
     def seen(
-        self, data: Canonical, device: torch.device, numbers: NDArray[Any] | None = None
+        self,
+        data: Canonical,
+        device: torch.device,
+        numbers: NDArray[Any] | None = None,
+        keep: int = KEPT_FEATURES,
     ) -> Samples:
         """What the model sees of the samples, or of those of the given numbers."""
         if self.input is None:
             return Samples(np.arange(len(data))[:, None], device, rows=numbers)
-        seen = Samples(data.X, device, self.input, data.rows, keep=KEPT_FEATURES)
+        seen = Samples(data.X, device, self.input, data.rows, keep=keep)
         return seen if numbers is None else seen.subset(numbers)
 
     def log_probabilities(
@@ -311,21 +317,51 @@ class Fit:
         return self.progress.finish(f"joining {n_units} units", work, lambda: 1 + n_restarts)
 
     def test_points(self) -> TestPoints:
-        """Samples between which valleys are looked for."""
-        pilot, spread = self.shard.pilot, self.shard.spread
-        rows = points_to_test(spread.weight, self.frame.model.n_units)
-        inputs = self.frame.seen(spread, self.device, rows)
+        """Samples between which valleys are looked for: of many, as many of each unit."""
+        shard, pilot, data = self.shard, self.shard.pilot, self.shard.spread
+        size = n_points_to_test(self.frame.model.n_units)
+        # Equal samples are spread or merged in the pilot only.
+        if data is pilot and (size < shard.n_total or pilot is not shard.data):
+            given = shard.processes.concatenate(shard.data.weight)
+            numbers, weight = points_by_rate(given, self._rates(), min(size, shard.n_total))
+            data, rows = shard.draw(numbers), np.arange(len(numbers))
+            inputs = self.frame.seen(data, self.device)
+            if self.frame.input is None:
+                # Free logits belong to the samples themselves.
+                inputs = self.frame.seen(shard.data, self.device, numbers)
+        else:
+            rows, weight = points_to_test(data.weight, size), None
+            inputs = self.frame.seen(data, self.device, rows)
         smallest = self.estimator.min_cluster_size
-        share = len(rows) / pilot.n_standing * len(pilot) / self.shard.n_total
-        given = spread.affinity
+        share = len(rows) / pilot.n_standing * len(pilot) / shard.n_total
 
         def views(n_neighbours: int) -> list[View]:
-            if given is None:
-                return views_of(near_one(spread.X[rows]), n_neighbours, np.random.RandomState(0))
-            distances = as_distances(given[np.ix_(rows, rows)], self.objective)
+            if data.affinity is None:
+                return views_of(near_one(data.X[rows]), n_neighbours, np.random.RandomState(0))
+            distances = as_distances(data.affinity[np.ix_(rows, rows)], self.objective)
             return [view_of_distances(distances, n_neighbours)]
 
-        return TestPoints(inputs, views, None if smallest is None else share * smallest)
+        return TestPoints(inputs, views, None if smallest is None else share * smallest, weight)
+
+    def _rates(self) -> NDArray[Any]:
+        r"""How often to draw each sample of all processes, relatively, to have as many of each unit.
+
+        .. math:: \sum_y p(y \mid x) / p(y)
+
+        over the units that win. It changes smoothly, so that the draws stand for about as many
+        samples as their neighbours do.
+        """
+        best = self.run.only(best_restart(self.problem, self.run)).parameters
+        won, proportions = self.problem.survey(best)
+        shares = torch.where(won[0], 1 / proportions[0], 0)
+
+        def rate(log_proba: Tensor) -> Tensor:
+            return (log_proba.to(shares).exp() @ shares).clamp_min(1)
+
+        # Features are made and forgotten part by part.
+        seen = self.frame.seen(self.shard.data, self.device, keep=0)
+        rates = log_probabilities(self.frame.model, best, seen, then=rate)[0]
+        return self.shard.processes.concatenate(rates.cpu().numpy().astype(np.float64))
 
     def _frame(self, n_units: int, merging: bool) -> Frame:
         pilot, spread, estimator = self.shard.pilot, self.shard.spread, self.estimator

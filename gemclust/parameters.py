@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
-from gemclust.canonical import MERGE_SAMPLES
+from gemclust import automatic
 from gemclust.distributed import ALONE, Processes
 from gemclust.messages import did_you_mean
 from gemclust.models import ACTIVATIONS, Model
@@ -97,11 +97,7 @@ def check_parameters(estimator: GeminiClustering) -> Objective:
         )
     objective = get_objective(estimator.objective)
     free = isinstance(estimator.model, str) and estimator.model == "categorical"
-    joined = estimator.n_clusters == "auto" or estimator.n_units not in (
-        "auto",
-        estimator.n_clusters,
-    )
-    if free and joined and objective.affinity is None:
+    if free and automatic.resolve_joining(estimator) and objective.affinity is None:
         raise ValueError(
             f"model='categorical' and {objective} both do not see where samples lie, so that no "
             "units can be joined to clusters: take MMD or Wasserstein, or give n_clusters alone."
@@ -146,11 +142,6 @@ def check_kind_of_data(
     if not weight.all():
         raise ValueError(
             "model='categorical' has no p(y|x) for samples of weight 0; leave them out of X."
-        )
-    if estimator.n_clusters == "auto" and X.shape[0] > MERGE_SAMPLES:
-        raise ValueError(
-            f"model='categorical' finds the number of clusters among at most {MERGE_SAMPLES} "
-            f"samples, but X has {X.shape[0]}: set n_clusters, or take another model."
         )
 
 

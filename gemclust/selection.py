@@ -220,19 +220,29 @@ class TestPoints:
     views : callable
         From a number of neighbours to the views of them.
     smallest : float or None
-        How many make a cluster. None: 1 %, at least 4 and at most 20.
+        What part of all samples makes a cluster, in the mean number of them for each point. None:
+        1 % of the points, at least 4 and at most 20, whatever they stand for.
+    weight : ndarray of shape (n_points,) or None
+        How many each stands for, in the mean 1; None if it is 1 for all.
     """
 
     __test__ = False  # for pytest
 
     def __init__(
-        self, inputs: Samples, views: Callable[[int], list[View]], smallest: float | None
+        self,
+        inputs: Samples,
+        views: Callable[[int], list[View]],
+        smallest: float | None,
+        weight: NDArray[Any] | None = None,
     ) -> None:
         self.inputs = inputs
         self.smallest = smallest or max(4, min(0.01 * len(inputs), MOST_REQUIRED))
-        n_neighbours = min(len(inputs) - 1, int(max(SCALES)) + 1)
+        self.counted = weight if smallest else None
+        self.views = None
         # Of fewer points nothing can be said.
-        self.views = views(n_neighbours) if len(inputs) >= LEAST_POINTS else None
+        if len(inputs) >= LEAST_POINTS:
+            found = views(min(len(inputs) - 1, int(max(SCALES)) + 1))
+            self.views = [replace(view, weight=weight) for view in found]
 
     def settled(self, units: NDArray[Any]) -> NDArray[Any]:
         """The unit of each point, of strays that of their neighbours.
@@ -271,7 +281,9 @@ class TestPoints:
 
     def valleys(self, labels: NDArray[Any]) -> Valleys | None:
         """What lies between these groups of them."""
-        return None if self.views is None else Valleys(self.views, labels, self.smallest)
+        if self.views is None:
+            return None
+        return Valleys(self.views, labels, self.smallest, self.counted)
 
 
 def select(
@@ -344,10 +356,36 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     return matrix
 
 
-def points_to_test(weight: NDArray[Any], n_units: int) -> NDArray[Any]:
+def n_points_to_test(n_units: int) -> int:
+    """Between how many points valleys are looked for, if there are so many."""
+    return POINTS_PER_UNIT * max(n_units, 20)
+
+
+def points_to_test(weight: NDArray[Any], size: int) -> NDArray[Any]:
     """Numbers of the samples to look for valleys between, in proportion to their weights.
 
     Each is one point at most: points that coincide are peaks of their own. Of few samples, all that
     have half the mean weight are among them.
     """
-    return np.unique(evenly(weight, min(POINTS_PER_UNIT * max(n_units, 20), 2 * len(weight))))
+    return np.unique(evenly(weight, min(size, 2 * len(weight))))
+
+
+def points_by_rate(
+    weight: NDArray[Any], rate: NDArray[Any], size: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """So many of the samples, in proportion to their weights and rates, each once at most.
+
+    Returns
+    -------
+    rows : ndarray of int of shape (n_points,)
+        Numbers of the samples, in order.
+    weight : ndarray of shape (n_points,)
+        How many samples each stands for, in the mean 1.
+    """
+    rising = np.sort(rate)
+    # By what rates must be multiplied if those that are larger are drawn for certain.
+    factors = (size - np.arange(len(rate))[::-1]) / np.cumsum(rising)
+    possible = np.flatnonzero(factors * rising < 1)
+    chance = np.minimum(1, factors[possible[-1]] * rate) if size < len(rate) else np.ones(size)
+    rows = np.unique(evenly(weight * chance, size))
+    return rows, 1 / chance[rows] / (1 / chance[rows]).mean()

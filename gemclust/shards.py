@@ -40,6 +40,8 @@ class Shard:
     spread : Canonical
         Those on which units are trained and between which valleys are looked for: the pilot, if
         wished without equal samples where these are many, and without a majority in one point.
+    sizes : list of int
+        Number of samples that count, of each process.
     group : Processes
         All processes, whether or not they gathered their samples.
     n_given, n_total, n_distinct : int
@@ -64,20 +66,23 @@ class Shard:
         self.processes = processes
         # Sorted shards would not have the order of all samples in one process.
         self.data = canonical(X, weight, affinity, shard=processes.several)
-        sizes = processes.gather(len(self.data))
-        self.n_total = sum(sizes)
+        self.sizes = processes.gather(len(self.data))
+        self.n_total = sum(self.sizes)
         if not self.n_total:
             raise ValueError("All sample weights are zero; at least one sample must count.")
         self.n_distinct = self.data.n_distinct if not processes.several else self.n_total
         self.pilot = self.data
         if self.n_total > MERGE_SAMPLES or processes.several:
-            rows = some_rows(self.n_total, min(MERGE_SAMPLES, self.n_total))
-            own = self.data.draw(split(rows, sizes, processes.rank))
-            self.pilot = own
-            if processes.several:
-                few, mass = processes.concatenate(own.X), processes.concatenate(own.weight)
-                self.pilot = Canonical(few, mass, None, None, len(mass))
+            self.pilot = self.draw(some_rows(self.n_total, min(MERGE_SAMPLES, self.n_total)))
         self.spread = balanced(apart(self.pilot)) if spread else self.pilot
+
+    def draw(self, rows: NDArray[Any]) -> Canonical:
+        """The samples of these numbers, counted through all processes, in each of them."""
+        own = self.data.draw(split(rows, self.sizes, self.processes.rank))
+        if not self.processes.several:
+            return own
+        X, weight = self.processes.concatenate(own.X), self.processes.concatenate(own.weight)
+        return Canonical(X, weight, None, None, len(weight))
 
 
 def some_rows(n_samples: int, size: int) -> NDArray[Any]:

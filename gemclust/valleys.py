@@ -141,11 +141,16 @@ class Valleys:
         The group of each, 0, 1, ...
     smallest : float
         A smaller group is no cluster, whatever lies around it.
+    counted : ndarray of shape (n_points,), optional
+        As how many each point counts for that; 1 by default.
     """
 
-    def __init__(self, views: list[View], labels: Array, smallest: float) -> None:
+    def __init__(
+        self, views: list[View], labels: Array, smallest: float, counted: Array | None = None
+    ) -> None:
         self.n_points = len(labels)
         self.size = np.bincount(labels).astype(float)
+        self.count = np.bincount(labels, counted).astype(float)
         self.smallest = smallest
         n_groups = len(self.size)
         self.alive = np.ones(n_groups, dtype=bool)
@@ -222,7 +227,7 @@ class Valleys:
 
     def beside_small(self) -> Array:
         """Pairs of groups of which one at least is too small for a cluster."""
-        small = self.size < self.smallest
+        small = self.count < self.smallest
         return (small[:, None] | small) & self.alive[:, None] & self.alive
 
     def join(self, i: int, j: int) -> None:
@@ -231,6 +236,7 @@ class Valleys:
         inverse = self.inverse_dimension
         inverse[:, i] += share * (inverse[:, j] - inverse[:, i])
         self.size[i] += self.size[j]
+        self.count[i] += self.count[j]
         self.peak[:, i] = np.maximum(self.peak[:, i], self.peak[:, j])
         self.saddle[:, i] = np.maximum(self.saddle[:, i], self.saddle[:, j])
         self.rank[:, i] = np.minimum(self.rank[:, i], self.rank[:, j])
@@ -261,9 +267,9 @@ def merge(valleys: Valleys) -> tuple[Array, Array, float]:
     for step in range(n_groups - 1):
         order = np.where(valleys.beside_small(), np.minimum(rho, JOINED_FIRST + 1e-9 * rho), rho)
         i, j = map(int, np.unravel_index(order.argmin(), rho.shape))
-        if valleys.size[i] < valleys.size[j]:
+        if valleys.count[i] < valleys.count[j]:
             i, j = j, i
-        pairs[step], counts[step] = (i, j), valleys.size[j] >= valleys.smallest
+        pairs[step], counts[step] = (i, j), valleys.count[j] >= valleys.smallest
         found.append(valleys.evidence(i, np.array([j])))
         valleys.join(i, j)
         size[step] = valleys.size[i]

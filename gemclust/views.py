@@ -66,19 +66,28 @@ class View:
         That of the space; the data's own may be lower.
     midway : callable, optional
         From two arrays of points to the distances between the middle of each pair and its nearest
-        points; None where no middle is known.
+        points, and these; None where no middle is known.
     coordinates : ndarray of shape (n_points, n_features)
         Where they lie, as nearly as is known.
     points : ndarray of shape (n_points, n_features) or None
         Where they lie, where that is known.
+    weight : ndarray of shape (n_points,) or None
+        How many each stands for, in the mean 1; None if it is 1 for all.
     """
 
     distances: Array
     neighbours: Array
     dimension: float
     coordinates: Array
-    midway: Callable[[Array, Array], Array] | None = None
+    midway: Callable[[Array, Array], tuple[Array, Array]] | None = None
     points: Array | None = None
+    weight: Array | None = None
+
+    def masses(self, neighbours: Array) -> Array:
+        """For how many the neighbours up to each rank stand."""
+        if self.weight is None:
+            return np.broadcast_to(np.arange(1.0, neighbours.shape[1] + 1), neighbours.shape)
+        return np.cumsum(self.weight[neighbours], axis=1)
 
 
 def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View]:
@@ -180,8 +189,8 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
             _refine(distances, neighbours, queries, points)
             return distances, neighbours
 
-    def midway(first: Array, second: Array) -> Array:
-        return nearest((points[first] + points[second]) / 2)[0]
+    def midway(first: Array, second: Array) -> tuple[Array, Array]:
+        return nearest((points[first] + points[second]) / 2)
 
     distances, neighbours = nearest(points)
     return View(distances[:, 1:], neighbours[:, 1:], points.shape[1], points, midway, points)
@@ -221,23 +230,27 @@ class Evidence:
 
 
 def evidence_in(view: View, labels: Array, n_groups: int, scales: Array) -> Evidence:
-    """Peaks, dimensions and saddles of groups of points at some scales."""
+    r"""Peaks, dimensions and saddles of groups of points at some scales.
+
+    Heights are :math:`-\ln r_k + \ln(w_k / k) / d`, with :math:`w_k` the weight of the k nearest.
+    """
     n_near = view.distances.shape[1]
     size = np.bincount(labels, minlength=n_groups)
     floor = _floor(view)
     logs = np.log(np.maximum(view.distances, floor))
-    heights = -logs[:, scales - 1]
+    masses = view.masses(view.neighbours)
     # Levina and Bickel's dimension, from how the radius grows with the number of neighbours.
     low, high = np.maximum(scales // 2, 2), np.minimum(2 * scales, n_near)
-    slopes = (logs[:, high - 1] - logs[:, low - 1]) / np.log(high / low)
+    slopes = logs[:, high - 1] - logs[:, low - 1]
+    slopes /= np.log(masses[:, high - 1] / masses[:, low - 1])
+    means = np.stack([np.bincount(labels, slope, n_groups) / size for slope in slopes.T])
+    inverse = np.maximum(means, 1 / view.dimension)
+    heights = inverse[:, labels].T * np.log(masses[:, scales - 1] / scales) - logs[:, scales - 1]
     peak = np.full((len(scales), n_groups), -np.inf)
-    inverse = np.empty((len(scales), n_groups))
     saddle = np.full((len(scales), n_groups, n_groups), -np.inf)
-    first, second, ends = _edges(view, labels, n_groups, heights, scales, floor)
+    first, second, ends = _edges(view, labels, heights, inverse, scales, floor)
     for s, scale in enumerate(scales):
         np.maximum.at(peak[s], labels, heights[:, s])
-        mean = np.bincount(labels, slopes[:, s], n_groups) / size
-        inverse[s] = np.maximum(mean, 1 / view.dimension)
         np.maximum.at(saddle[s], (labels[first], labels[second]), ends[:, s])
         if scale > EDGES:
             # At a large scale the peak of a group is joined to all by whom it is measured.
@@ -270,7 +283,7 @@ def _floor(view: View) -> float:
 
 
 def _edges(
-    view: View, labels: Array, n_groups: int, heights: Array, scales: Array, floor: float
+    view: View, labels: Array, heights: Array, inverse: Array, scales: Array, floor: float
 ) -> tuple[Array, Array, Array]:
     """Edges between groups, the most promising for each two, and the heights on their way."""
     n_points = len(labels)
@@ -286,14 +299,18 @@ def _edges(
     ends = np.minimum(heights[a], heights[b])
     if not len(a) or view.points is None or view.midway is None:
         return a, b, ends
-    pair = labels[a] * n_groups + labels[b]
+    pair = labels[a] * inverse.shape[1] + labels[b]
     scores = [ends[:, min(s, len(scales) - 1)] for s in (2, 5, len(scales) - 1)]
     scores.append(-np.linalg.norm(view.points[a] - view.points[b], axis=1))
     order = np.argsort(pair, kind="stable")
     starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
     kept = np.unique(np.concatenate([order[_best(score[order], starts)] for score in scores]))
     a, b, ends = a[kept], b[kept], ends[kept]
-    middle = -np.log(np.maximum(view.midway(a, b)[:, scales], floor))
+    distances, nearest = view.midway(a, b)
+    # The first of these is taken for the point that the middle itself is not.
+    excess = np.log(view.masses(nearest)[:, scales] / (scales + 1))
+    middle = (inverse[:, labels[a]] + inverse[:, labels[b]]).T / 2 * excess
+    middle -= np.log(np.maximum(distances[:, scales], floor))
     return a, b, np.minimum(ends, middle)
 
 

@@ -629,7 +629,7 @@ def test_many_features_are_the_reason_where_all_is_automatic():
 
 
 def test_restarts_vote():
-    samples, _ = make_blobs(200, centers=CENTRES, cluster_std=2.4, random_state=4)
+    samples, _ = make_blobs(200, centers=CENTRES, cluster_std=2.3, random_state=0)
     model = make(n_init=5).fit(samples)
     counts = model.selection_.counts
     assert sum(counts.values()) == 5
@@ -646,6 +646,18 @@ def test_rounded_values_of_many_samples():
     assert model.n_clusters_ == 8
     assert adjusted_rand_score(truth, model.labels_) > 0.98
     assert model.objective_value_ == pytest.approx(model.score(samples), rel=1e-9)
+
+
+@pytest.mark.parametrize(("smallest", "found"), [(None, 2), (100, 2), (400, 1)])
+def test_small_group_among_many_samples(smallest, found):
+    """200 of 60,000: of 10,000 points that are drawn evenly it would have 33."""
+    draw = np.random.RandomState(0)
+    samples = np.concatenate([draw.normal(size=(60_000, 2)), draw.normal(10, 1, size=(200, 2))])
+    model = make(min_cluster_size=smallest).fit(samples)
+    assert model.n_clusters_ == found
+    if found == 2:
+        assert (model.labels_[-200:] == model.labels_[-1]).all()
+        assert (model.labels_ == model.labels_[-1]).sum() < 260
 
 
 @pytest.mark.parametrize("n_places", [3, 30, 150])

@@ -318,6 +318,14 @@ BAD_AFFINITIES = {
 }
 
 
+@pytest.mark.parametrize("matrix", ["distances", "adjacency"])
+@pytest.mark.parametrize("numbers", [{}, {"n_clusters": 2, "n_units": 6}])
+def test_units_are_not_joined_by_a_matrix_without_distances(matrix, numbers):
+    affinity = DISTANCES if matrix == "distances" else (DISTANCES < 2) * (DISTANCES > 0) * 1.0
+    estimator = make(**{"n_clusters": "auto"} | numbers)
+    refuses(estimator, ValueError, r"no kernel: of samples.*Wasserstein.*expm", affinity=affinity)
+
+
 @pytest.mark.parametrize("case", BAD_AFFINITIES)
 def test_bad_affinity(case):
     objective, affinity, match = BAD_AFFINITIES[case]

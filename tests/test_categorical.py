@@ -127,12 +127,13 @@ def test_samples_of_weight_zero_have_no_logits():
         fitted().fit(X, sample_weight=np.r_[0.0, np.ones(99)])
 
 
-def test_the_number_is_found_among_few_samples_only(monkeypatch):
-    from gemclust import parameters
-
-    monkeypatch.setattr(parameters, "MERGE_SAMPLES", 50)
-    with pytest.raises(ValueError, match="X has 100"):
-        fitted("auto").fit(X)
+@pytest.mark.parametrize("n_samples", [300, 21_000])
+@pytest.mark.parametrize("n_clusters", ["auto", 3])
+def test_logits_are_joined_to_clusters_among_any_number_of_samples(n_samples, n_clusters):
+    samples, truth = make_blobs(n_samples, centers=[(0, 0), (20, 0), (0, 20)], random_state=0)
+    model = fitted(n_clusters, n_units=20, objective="mmd_ovo").fit(samples)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(truth, model.labels_) == 1
 
 
 def test_mini_batches():

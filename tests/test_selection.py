@@ -20,6 +20,8 @@ from gemclust.selection import (
     Selection,
     TestPoints,
     best_restart,
+    n_points_to_test,
+    points_by_rate,
     points_to_test,
     select,
     winners,
@@ -288,15 +290,39 @@ def test_a_unit_is_the_largest_part_of_its_points():
 
 
 def test_test_points_are_few_and_spread_by_weight():
-    assert len(points_to_test(np.ones(25_000), 20)) == 2_000
-    assert len(points_to_test(np.ones(25_000), 100)) == 10_000
-    np.testing.assert_array_equal(points_to_test(np.ones(300), 100), np.arange(300))
+    assert [n_points_to_test(n_units) for n_units in (5, 20, 100)] == [2_000, 2_000, 10_000]
+    assert len(points_to_test(np.ones(25_000), 2_000)) == 2_000
+    np.testing.assert_array_equal(points_to_test(np.ones(300), 10_000), np.arange(300))
     # None stands twice, and of light samples only some.
-    heavy = points_to_test(np.repeat([1.0, 9.0], 50), 5)
+    heavy = points_to_test(np.repeat([1.0, 9.0], 50), 2_000)
     assert 19 <= (heavy < 50).sum() <= 21
     np.testing.assert_array_equal(heavy[heavy >= 50], np.arange(50, 100))
     weight = np.random.RandomState(0).uniform(0.5, 2, 20_000)
-    drawn = np.bincount(points_to_test(weight, 40), minlength=20_000)
+    drawn = np.bincount(points_to_test(weight, 4_000), minlength=20_000)
     assert drawn.sum() == 4_000
     half = weight[:10_000].sum() / weight.sum() * 4_000
     assert drawn[:10_000].sum() == pytest.approx(half, abs=1)
+
+
+def test_points_are_drawn_by_rate_and_stand_for_what_is_not_drawn():
+    rates = np.repeat([2000.0, 30.0, 10.0, 1.0], [50, 100, 500, 9_350])
+    rows, weight = points_by_rate(np.ones(10_000), rates, 1_000)
+    assert abs(len(rows) - 1_000) <= 1
+    assert weight.mean() == pytest.approx(1)
+    drawn = np.bincount(np.digitize(rows, [50, 150, 650]))
+    assert drawn[:2].tolist() == [50, 100]
+    # What is left goes to the others in proportion to their rates.
+    assert drawn[2:] == pytest.approx(850 * np.array([5_000, 9_350]) / 14_350, abs=1)
+    # Each part counts for as many as it has.
+    mass = np.bincount(np.digitize(rows, [50, 150, 650]), weight)
+    assert mass / mass.sum() == pytest.approx([0.005, 0.01, 0.05, 0.935], rel=0.01)
+
+
+def test_points_of_equal_rate_are_those_drawn_evenly():
+    weight = np.random.RandomState(0).uniform(0.5, 2, 20_000)
+    rows, stands_for = points_by_rate(weight, np.full(20_000, 0.3), 4_000)
+    np.testing.assert_array_equal(rows, points_to_test(weight, 4_000))
+    np.testing.assert_allclose(stands_for, 1)
+    rows, stands_for = points_by_rate(np.ones(50), np.arange(1.0, 51), 50)
+    np.testing.assert_array_equal(rows, np.arange(50))
+    np.testing.assert_array_equal(stands_for, 1)

@@ -1,5 +1,7 @@
 """Evidence of valleys against loops over all pairs, and on densities that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -26,6 +28,7 @@ from gemclust.views import (
     RANKS,
     SCALES,
     as_distances,
+    evidence_in,
     scaled,
     view_of_distances,
     views_of,
@@ -96,7 +99,7 @@ def test_view_of_few_features_is_that_of_the_points(n_features):
     first, second = np.array([0, 3, 7]), np.array([1, 4, 5])
     middle = (points[first] + points[second]) / 2
     expected = np.sort(cdist(middle, points), axis=1)[:, :31]
-    np.testing.assert_allclose(view.midway(first, second), expected)
+    np.testing.assert_allclose(view.midway(first, second)[0], expected)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_equal_points_have_no_distance(n_features, shift):
     view = views_of(points + shift, 30, rng())[0]
     np.testing.assert_array_equal(view.distances[:, 0], 0)
     np.testing.assert_allclose(view.distances, expected, rtol=1e-6, atol=1e-12)
-    middle = view.midway(np.array([0]), np.array([1]))
+    middle, _ = view.midway(np.array([0]), np.array([1]))
     np.testing.assert_array_equal(middle[:, :2], 0)
 
 
@@ -237,6 +240,45 @@ def test_evidence_is_that_of_loops_over_all_edges():
                             saddle = max(saddle, min(height[i], height[j]))
                 assert valleys.saddle[s, a, b] == saddle
                 assert valleys.rank[0, a, b] == min(rank, 41)
+
+
+def test_points_that_stand_for_several_change_no_density():
+    """Of an even sheet, the left half is seen in one point of five."""
+    points = rng().uniform(size=(3_000, 2)) * [2, 1]
+    left = points[:, 0] < 1
+    kept = ~left | (rng(1).uniform(size=3_000) < 0.2)
+    points, left = points[kept], left[kept]
+    weight = np.where(left, 5.0, 1.0)
+    (view,) = views_of(points, 109, rng())
+    known = replace(view, weight=weight / weight.mean())
+    # Between the two, points of both are neighbours.
+    part = np.digitize(points[:, 0], [0.6, 1])
+    scales = np.array([21, 54])
+    plain, aware = (evidence_in(v, part, 3, scales) for v in (view, known))
+    # Log densities: the highest of them in each part.
+    differs = [2 * (each.peak[:, 2] - each.peak[:, 0]) for each in (plain, aware)]
+    assert (differs[0] > np.log(3)).all()
+    assert np.abs(differs[1]).max() < np.log(2)
+    assert np.abs(1 / aware.inverse_dimension - 2).max() < 0.3
+
+
+def test_equal_weights_change_nothing():
+    points, labels = three_groups(spread=2.0)
+    views = views_of(points, 40, rng())
+    weighted = [replace(view, weight=np.ones(60)) for view in views]
+    np.testing.assert_allclose(
+        Valleys(weighted, labels, 0).matrix(), Valleys(views, labels, 0).matrix()
+    )
+
+
+def test_a_cluster_is_large_enough_by_what_its_points_count_for():
+    points, labels = three_groups()
+    views = views_of(points, 40, rng())
+    counted = np.where(labels == 2, 0.2, 1.4)
+    _, heights, _ = merge(Valleys(views, labels, 10, counted))
+    assert (heights >= 1).sum() == 1
+    _, heights, _ = merge(Valleys(views, labels, 10))
+    assert (heights >= 1).sum() == 2
 
 
 def test_joined_evidence_is_that_of_the_joined_groups():
