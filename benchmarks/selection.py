@@ -24,8 +24,8 @@ from selection_methods import METHODS, UNSEEDED, Problem
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = [*harness.Cell._fields, "n_samples", "true", "found", "exact", "within_one", "ari"]
 COLUMNS += ["seconds", "note"]
-# At most that many samples of a set; none but those of small groups have more than ALL.
-FEW, ALL, WHOLE = "2000", "10000", "20000"
+# At most that many samples of a set; only generated ones have more than ALL.
+FEW, ALL, WHOLE, MOST = "2000", "10000", "20000", "200000"
 REAL = ("fcps", "wut", "uci", "sklearn")
 TIME_LIMIT = 120  # seconds of the processor for each fit
 SINGLE_SEED = 500  # samples above which gemclus is run with one seed
@@ -57,6 +57,9 @@ def cells(n_seeds):
     further += [(method, name) for method in ALONE for name in suite.ONE_FEATURE]
     one = [*suite.UNIMODAL, *suite.WIDER, *suite.CURVES]
     further += [(method, name) for method in SPLITTING for name in one]
+    further = [(method, name, ALL) for method, name in further]
+    further += [(m, name, ALL) for m in ALONE[:2] for name in suite.MANY_FEATURES]
+    further += [(ALONE[0], name, MOST) for name in suite.MANY_SAMPLES]
     for seed in range(n_seeds):
         for method, (name, most) in product(METHODS, wanted):
             size = n_samples(name)
@@ -66,8 +69,8 @@ def cells(n_seeds):
             if seeded or seed == 0:
                 yield harness.Cell(name, method, most, seed)
         if seed == 0:
-            for method, name in further:
-                yield harness.Cell(name, method, ALL, seed)
+            for method, name, most in further:
+                yield harness.Cell(name, method, most, seed)
 
 
 class TimeLimit(Exception):

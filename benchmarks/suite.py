@@ -1,10 +1,12 @@
 """The data sets on which finding the number of clusters is developed and judged.
 
 ``NAMES`` holds the 84 sets of the suite, ``OUTSIDE`` real ones that no rule was chosen by,
-``BLOBS_MANY`` sets with up to 100 clusters, ``SMALL_GROUPS`` sets with a small one among large
-ones, ``FEW_EACH`` sets of many clusters of few points, ``TOUCHING`` sets of Gaussians that overlap,
+``BLOBS_MANY`` sets with up to 100 clusters, ``SMALL_GROUPS`` and ``RARE_GROUPS`` sets with a small
+one among large ones, ``FEW_EACH`` sets of many clusters of few points, ``TOUCHING`` sets of
+Gaussians that overlap,
 and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for choosing
-constants; ``ONE_FEATURE``: more of them in one feature; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``:
+constants; ``ONE_FEATURE``: more of them in one feature; ``MANY_FEATURES`` and ``MANY_SAMPLES``:
+with more features and samples than these; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``:
 with directions of unequal width, and along curves, of up to 1,000 points and of more);
 ``load`` reads or makes any.
 """
@@ -261,6 +263,12 @@ SMALL = {
     for n in (40, 100)
     for copy in range(4)
 }
+RARE = {
+    f"rare/d{d}_n{n}_{copy}": partial(varied, n_features=d, sizes=(*[66_500] * 3, n), stds=[1] * 4)
+    for d in (2, 5, 10, 30)
+    for n in (200, 400)
+    for copy in range(4)
+}
 # Of copies 0 and 1, the constants of `where_clear` were chosen.
 FEW = {
     f"few/k{k}_n{n}_d{d}_{copy}": partial(blobs, n_clusters=k, n_features=d, per_cluster=n)
@@ -285,13 +293,30 @@ SINGLE = {
     for n in (50, 150, 500)
     for copy in range(50)
 }
+SHAPES = ("gaussian", "uniform", "student", "exponential")
+FEATURES = {
+    f"features/{shape}_d{d}_n{n}_{copy}": partial(one, shape=shape, n_features=d, n_samples=n)
+    for shape in SHAPES
+    for d in (100, 300, 1_000)
+    for n in (50, 150, 500, 1_500)
+    for copy in range(5)
+}
+SAMPLES = {
+    f"samples/{shape}_d{d}_n{n}_{copy}": partial(one, shape=shape, n_features=d, n_samples=n)
+    for shape in SHAPES
+    for d in (1, 2, 3, 8, 30)
+    for n in (50_000, 200_000)
+    for copy in range(2)
+}
+RARE_GROUPS, MANY_FEATURES, MANY_SAMPLES = tuple(RARE), tuple(FEATURES), tuple(SAMPLES)
 BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
 # The level of valleys was set by the first two draws of each; the others are for judging.
 UNIMODAL_TUNED = tuple(name for name in SPLITS if name[-1] in "01")
 UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
 WIDER, CURVES, DENSE_CURVES = tuple(ELONGATED), tuple(CURVED), tuple(DENSE)
 TOUCHING, ONE_FEATURE = tuple(TOUCH), tuple(SINGLE)
-MAKERS = GENERATED | MANY | SMALL | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH | SINGLE
+MAKERS = GENERATED | MANY | SMALL | RARE | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH
+MAKERS |= SINGLE | FEATURES | SAMPLES
 # All sets for classification in the package of which each feature is numeric and has more than
 # eight values, but those of the suite or of other benchmarks. No rule was chosen by them.
 KEEL = """banana bupa letter magic movement_libras phoneme pima ring sonar spambase texture twonorm

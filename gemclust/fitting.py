@@ -344,12 +344,11 @@ class Fit:
         return TestPoints(inputs, views, None if smallest is None else share * smallest, weight)
 
     def _rates(self) -> NDArray[Any]:
-        r"""How often to draw each sample of all processes, relatively, to have as many of each unit.
+        r"""How often to draw each sample of all processes, so that each unit gets as many.
 
         .. math:: \sum_y p(y \mid x) / p(y)
 
-        over the units that win. It changes smoothly, so that the draws stand for about as many
-        samples as their neighbours do.
+        over the units that win. It changes smoothly: neighbours stand for about as many samples.
         """
         best = self.run.only(best_restart(self.problem, self.run)).parameters
         won, proportions = self.problem.survey(best)
