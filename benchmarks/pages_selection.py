@@ -131,6 +131,13 @@ A single feature is the hardest case, as there is no way round a gap: {n_single}
 shapes, and of whole numbers from 1 to 5 and from 1 to 10; N = 50, 150, 500.
 
 {single}
+Beyond these sizes: {n_features} samples of the four shapes with more features,
+N = 50, 150, 500, 1,500,
+
+{features}
+and {n_samples} with more samples, d = 1, 2, 3, 8, 30, ours alone:
+
+{samples}
 Thick curves are harder: {n_curves} samples along a line, half a circle or an S, equally dense
 everywhere, with Gaussian noise in all d directions (length 3.1 to 9.4, noise 0.05, 0.1, 0.3;
 N = 200, 500, 1,000). Share that is split:
@@ -200,7 +207,8 @@ def compared(results, columns, most=FEW, methods=METHODS):
 
 def numbers(results, method, names):
     """(found, true) of each set with all its points; None unless every set has a row."""
-    rows = [results.of(method, name, ALL) for name in names]
+    most = {name: MOST if name in suite.MANY_SAMPLES else ALL for name in names}
+    rows = [results.of(method, name, most[name]) for name in names]
     if not all(rows):
         return None
     return [(int(first["found"] or 0), int(first["true"])) for first, *_ in rows]
@@ -290,12 +298,12 @@ def curves_table(results, names, methods):
     return false_splits_table(results, columns, methods)
 
 
-def single_table(results):
-    columns = with_parts(suite.ONE_FEATURE, {"n": "N = "})
-    for name in suite.ONE_FEATURE:
-        shape = name.removeprefix("single/").rsplit("_", 2)[0]
+def shapes_table(results, names, parts, methods):
+    columns = with_parts(names, {part: f"{part} = ".replace("n", "N") for part in parts})
+    for name in names:
+        shape = re.sub(r"(_d\d+)?_n\d+_\d+$", "", name.partition("/")[2])
         columns.setdefault(shape, []).append(name)
-    return false_splits_table(results, columns, ALONE)
+    return false_splits_table(results, columns, methods)
 
 
 def touching_table(results):
@@ -552,8 +560,12 @@ def main():
         n_wider=len(suite.WIDER),
         n_curves=len(suite.CURVES),
         curves=curves_table(results, suite.CURVES, SPLITTING),
+        n_features=len(suite.MANY_FEATURES),
+        features=shapes_table(results, suite.MANY_FEATURES, "dn", ALONE[:2]),
+        n_samples=len(suite.MANY_SAMPLES),
+        samples=shapes_table(results, suite.MANY_SAMPLES, "nd", ALONE[:1]),
         n_single=len(suite.ONE_FEATURE),
-        single=single_table(results),
+        single=shapes_table(results, suite.ONE_FEATURE, "n", ALONE),
         n_dense=len(suite.DENSE_CURVES),
         dense=curves_table(results, suite.DENSE_CURVES, FURTHER),
         n_touching=len(suite.TOUCHING),

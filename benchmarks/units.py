@@ -33,6 +33,8 @@ BLIND = tuple(f"{name}_{against}" for name in DIVERGENCES for against in ("ova",
 TRANSPORT = ("wasserstein_ova", "sliced_wasserstein_ova")
 OBJECTIVES = ("mmd_ova", "mmd_ovo", *BLIND, *TRANSPORT)
 VARIANTS = [(model, objective) for model in ("local", "mlp", "linear") for objective in OBJECTIVES]
+# Free logits need an objective that sees where points lie.
+VARIANTS += [("categorical", objective) for objective in ("mmd_ova", "mmd_ovo", *TRANSPORT)]
 # Method -> the model, and names of constants in the library with other values.
 CONSTANTS = {
     f"{model}, {text}": (model, {name: value})

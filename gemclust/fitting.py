@@ -323,23 +323,22 @@ class Fit:
         # Equal samples are spread or merged in the pilot only.
         if data is pilot and (size < shard.n_total or pilot is not shard.data):
             given = shard.processes.concatenate(shard.data.weight)
-            numbers, weight = points_by_rate(given, self._rates(), min(size, shard.n_total))
-            data, rows = shard.draw(numbers), np.arange(len(numbers))
-            inputs = self.frame.seen(data, self.device)
-            if self.frame.input is None:
-                # Free logits belong to the samples themselves.
-                inputs = self.frame.seen(shard.data, self.device, numbers)
+            rows, weight = points_by_rate(given, self._rates(), min(size, shard.n_total))
+            drawn = shard.draw(rows)
         else:
             rows, weight = points_to_test(data.weight, size), None
-            inputs = self.frame.seen(data, self.device, rows)
+            drawn = data.draw(rows)
+        inputs = self.frame.seen(drawn, self.device)
+        if self.frame.input is None:
+            # Free logits belong to the samples themselves.
+            inputs = self.frame.seen(shard.data, self.device, rows)
         smallest = self.estimator.min_cluster_size
         share = len(rows) / pilot.n_standing * len(pilot) / shard.n_total
 
         def views(n_neighbours: int) -> list[View]:
-            if data.affinity is None:
-                return views_of(near_one(data.X[rows]), n_neighbours, np.random.RandomState(0))
-            distances = as_distances(data.affinity[np.ix_(rows, rows)], self.objective)
-            return [view_of_distances(distances, n_neighbours)]
+            if drawn.affinity is None:
+                return views_of(near_one(drawn.X), n_neighbours, np.random.RandomState(0))
+            return [view_of_distances(as_distances(drawn.affinity, self.objective), n_neighbours)]
 
         return TestPoints(inputs, views, None if smallest is None else share * smallest, weight)
 
