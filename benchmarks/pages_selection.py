@@ -20,6 +20,7 @@ from selection import (
     ALONE,
     FEW,
     FURTHER,
+    MOST,
     REAL,
     SPLITTING,
     TIME_LIMIT,
@@ -131,6 +132,10 @@ A single feature is the hardest case, as there is no way round a gap: {n_single}
 shapes, and of whole numbers from 1 to 5 and from 1 to 10; N = 50, 150, 500.
 
 {single}
+What that costs: of {n_pairs} samples of two Gaussians in a single feature, 4, 5 and 6 standard
+deviations apart, the share of which two clusters are found:
+
+{pairs}
 Beyond these sizes: {n_features} samples of the four shapes with more features,
 N = 50, 150, 500, 1,500,
 
@@ -296,6 +301,16 @@ def curves_table(results, names, methods):
     for kind in ("line", "half_circle", "s"):
         columns[kind.replace("_", " ")] = [name for name in names if f"/{kind}_" in name]
     return false_splits_table(results, columns, methods)
+
+
+def pairs_table(results):
+    columns = with_parts(suite.PAIRS, {"n": "N = ", "apart": "apart "})
+    body = []
+    for method in ALONE:
+        found = {column: numbers(results, method, names) for column, names in columns.items()}
+        hits = [None if n is None else np.mean([k == 2 for k, _ in n]) for n in found.values()]
+        body.append([NAMES[method], *map(share, hits)])
+    return table(["", *columns], body)
 
 
 def shapes_table(results, names, parts, methods):
@@ -560,6 +575,8 @@ def main():
         n_wider=len(suite.WIDER),
         n_curves=len(suite.CURVES),
         curves=curves_table(results, suite.CURVES, SPLITTING),
+        n_pairs=len(suite.PAIRS),
+        pairs=pairs_table(results),
         n_features=len(suite.MANY_FEATURES),
         features=shapes_table(results, suite.MANY_FEATURES, "dn", ALONE[:2]),
         n_samples=len(suite.MANY_SAMPLES),

@@ -54,7 +54,7 @@ def cells(n_seeds):
     more = [*suite.BLOBS_MANY, *suite.DENSE_CURVES, *suite.TOUCHING]
     wanted += [(name, ALL) for name in suite.OUTSIDE]
     further = [(method, name) for method in FURTHER for name in more]
-    further += [(method, name) for method in ALONE for name in suite.ONE_FEATURE]
+    further += [(method, name) for method in ALONE for name in (*suite.ONE_FEATURE, *suite.PAIRS)]
     one = [*suite.UNIMODAL, *suite.WIDER, *suite.CURVES]
     further += [(method, name) for method in SPLITTING for name in one]
     further = [(method, name, ALL) for method, name in further]

@@ -3,12 +3,11 @@
 ``NAMES`` holds the 84 sets of the suite, ``OUTSIDE`` real ones that no rule was chosen by,
 ``BLOBS_MANY`` sets with up to 100 clusters, ``SMALL_GROUPS`` and ``RARE_GROUPS`` sets with a small
 one among large ones, ``FEW_EACH`` sets of many clusters of few points, ``TOUCHING`` sets of
-Gaussians that overlap,
-and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets for choosing
-constants; ``ONE_FEATURE``: more of them in one feature; ``MANY_FEATURES`` and ``MANY_SAMPLES``:
-with more features and samples than these; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``:
-with directions of unequal width, and along curves, of up to 1,000 points and of more);
-``load`` reads or makes any.
+Gaussians that overlap, ``PAIRS`` of them in one feature, and ``UNIMODAL`` sets in which every split
+is false (``UNIMODAL_TUNED``: such sets for choosing constants; ``ONE_FEATURE``, ``MANY_FEATURES``
+and ``MANY_SAMPLES``: with fewer or more features, and more samples; ``WIDER``, ``CURVES`` and
+``DENSE_CURVES``: with directions of unequal width, and along curves, of up to 1,000 points and of
+more); ``load`` reads or makes any.
 """
 
 import csv
@@ -308,6 +307,15 @@ SAMPLES = {
     for n in (50_000, 200_000)
     for copy in range(2)
 }
+PAIR = {
+    f"pair/n{n}_apart{apart}_{copy}": partial(
+        touching, n_clusters=2, n_features=1, n_samples=n, apart=apart
+    )
+    for n in (50, 150, 500)
+    for apart in (4, 5, 6)
+    for copy in range(20)
+}
+PAIRS = tuple(PAIR)
 RARE_GROUPS, MANY_FEATURES, MANY_SAMPLES = tuple(RARE), tuple(FEATURES), tuple(SAMPLES)
 BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
 # The level of valleys was set by the first two draws of each; the others are for judging.
@@ -316,7 +324,7 @@ UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
 WIDER, CURVES, DENSE_CURVES = tuple(ELONGATED), tuple(CURVED), tuple(DENSE)
 TOUCHING, ONE_FEATURE = tuple(TOUCH), tuple(SINGLE)
 MAKERS = GENERATED | MANY | SMALL | RARE | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH
-MAKERS |= SINGLE | FEATURES | SAMPLES
+MAKERS |= SINGLE | PAIR | FEATURES | SAMPLES
 # All sets for classification in the package of which each feature is numeric and has more than
 # eight values, but those of the suite or of other benchmarks. No rule was chosen by them.
 KEEL = """banana bupa letter magic movement_libras phoneme pima ring sonar spambase texture twonorm
