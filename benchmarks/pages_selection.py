@@ -288,11 +288,9 @@ def with_parts(names, titles):
     """All of these sets, and those of each value that follows a letter in their names."""
     columns = {"all": names}
     for part, title in titles.items():
-        values = dict.fromkeys(re.search(rf"_{part}([\d.]+)_", name)[1] for name in names)
-        columns |= {
-            title + value: [name for name in names if f"_{part}{value}_" in name]
-            for value in values
-        }
+        for name in names:
+            value = re.search(rf"[_/]{part}([\d.]+)_", name)[1]
+            columns.setdefault(title + value, []).append(name)
     return columns
 
 

@@ -32,7 +32,7 @@ MOST_REQUIRED = 20
 
 STRAY_NEIGHBOURS = 10
 """A unit is the largest part of its points that so many nearest neighbours join. Each other part
-goes to the unit where most of its neighbours are, if these are no strays for the most part."""
+goes to the unit of most of its neighbours outside, unless half of these are such parts, too."""
 
 LEAST_POINTS = 6
 """Of fewer, nothing can be said about valleys between them."""
