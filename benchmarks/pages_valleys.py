@@ -263,7 +263,7 @@ def simulation():
 
 def values(results):
     chosen, body = scores(results, CHOSEN, TUNED), []
-    for method in CONSTANTS:
+    for method in (name for name in CONSTANTS if name not in EVENLY):
         tuned, split = (scores(results, method, names) for names in (TUNED, FEWER))
         line = [method, NOT_RUN, NOT_RUN, NOT_RUN]
         if tuned is not None and chosen is not None:
