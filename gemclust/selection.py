@@ -380,7 +380,7 @@ def points_by_rate(
     rows : ndarray of int of shape (n_points,)
         Numbers of the samples, in order.
     weight : ndarray of shape (n_points,)
-        How many samples each stands for, in the mean 1.
+        How many each stands for of those that would be drawn without rates, in the mean 1.
     """
     rising = np.sort(rate)
     # By what rates must be multiplied if those that are larger are drawn for certain.
@@ -388,4 +388,9 @@ def points_by_rate(
     possible = np.flatnonzero(factors * rising < 1)
     chance = np.minimum(1, factors[possible[-1]] * rate) if size < len(rate) else np.ones(size)
     rows = np.unique(evenly(weight * chance, size))
-    return rows, 1 / chance[rows] / (1 / chance[rows]).mean()
+
+    def often(mass: NDArray[Any]) -> NDArray[Any]:
+        return np.minimum(1, size / mass.sum() * mass[rows])
+
+    stands_for = often(weight) / often(weight * chance)
+    return rows, stands_for / stands_for.mean()

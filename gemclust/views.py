@@ -50,6 +50,10 @@ MOST_FEATURES = 50
 LANDMARKS = 200
 """Points from which the coordinates of all are found where only distances are known."""
 
+DOUBT = 2
+"""Where points stand for unequal numbers, peaks are lower and saddles higher by so many standard
+deviations of what that adds to the noise."""
+
 ROUNDING = 1e-9
 """Of the largest spread in any direction: less is none."""
 
@@ -88,6 +92,17 @@ class View:
         if self.weight is None:
             return np.broadcast_to(np.arange(1.0, neighbours.shape[1] + 1), neighbours.shape)
         return np.cumsum(self.weight[neighbours], axis=1)
+
+    def doubts(self, neighbours: Array) -> Array:
+        """By how much their log masses may be wrong, since some of them stand for many more.
+
+        Their standard deviation, beyond that of so many equal weights, times `DOUBT`.
+        """
+        if self.weight is None:
+            return np.zeros(neighbours.shape)
+        squares = np.cumsum(self.weight[neighbours] ** 2, axis=1)
+        equal = 1 / np.arange(1.0, neighbours.shape[1] + 1)
+        return DOUBT * np.sqrt(np.maximum(squares / self.masses(neighbours) ** 2 - equal, 0))
 
 
 def views_of(X: Any, n_neighbours: int, rng: np.random.RandomState) -> list[View]:
@@ -246,11 +261,13 @@ def evidence_in(view: View, labels: Array, n_groups: int, scales: Array) -> Evid
     means = np.stack([np.bincount(labels, slope, n_groups) / size for slope in slopes.T])
     inverse = np.maximum(means, 1 / view.dimension)
     heights = inverse[:, labels].T * np.log(masses[:, scales - 1] / scales) - logs[:, scales - 1]
+    doubts = inverse[:, labels].T * view.doubts(view.neighbours)[:, scales - 1]
+    least, heights = heights - doubts, heights + doubts
     peak = np.full((len(scales), n_groups), -np.inf)
     saddle = np.full((len(scales), n_groups, n_groups), -np.inf)
     first, second, ends = _edges(view, labels, heights, inverse, scales, floor)
     for s, scale in enumerate(scales):
-        np.maximum.at(peak[s], labels, heights[:, s])
+        np.maximum.at(peak[s], labels, least[:, s])
         np.maximum.at(saddle[s], (labels[first], labels[second]), ends[:, s])
         if scale > EDGES:
             # At a large scale the peak of a group is joined to all by whom it is measured.
@@ -309,6 +326,7 @@ def _edges(
     distances, nearest = view.midway(a, b)
     # The first of these is taken for the point that the middle itself is not.
     excess = np.log(view.masses(nearest)[:, scales] / (scales + 1))
+    excess += view.doubts(nearest)[:, scales]
     middle = (inverse[:, labels[a]] + inverse[:, labels[b]]).T / 2 * excess
     middle -= np.log(np.maximum(distances[:, scales], floor))
     return a, b, np.minimum(ends, middle)
