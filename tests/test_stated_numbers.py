@@ -94,6 +94,7 @@ STATED = [
     ("number_of_clusters", "(the nearest {}, of which two", selection.STRAY_NEIGHBOURS),
     ("number_of_clusters", "looked for between {} for each unit", selection.POINTS_PER_UNIT),
     ("number_of_clusters", "20 units: {} by default", LOOKED_AT),
+    ("number_of_clusters", "saddles higher by {} standard deviations", views.DOUBT),
     ("limits", "of more than {} samples, that many are looked at", LOOKED_AT),
     ("number_of_clusters", "no more than {} iterations", units.UNIT_ITERATIONS),
     ("searching", "is {} / √n times one minus", scorers.DISAGREEMENT),
