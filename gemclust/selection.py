@@ -32,7 +32,8 @@ MOST_REQUIRED = 20
 
 STRAY_NEIGHBOURS = 10
 """A unit is the largest part of its points that so many nearest neighbours join. Each other part
-goes to the unit of most of its neighbours outside, unless half of these are such parts, too."""
+goes to the unit of most of its neighbours outside, unless half of these are in its own unit or such
+parts, too."""
 
 LEAST_POINTS = 6
 """Of fewer, nothing can be said about valleys between them."""
@@ -220,8 +221,8 @@ class TestPoints:
     views : callable
         From a number of neighbours to the views of them.
     smallest : float or None
-        What part of all samples makes a cluster, in the mean number of them for each point. None:
-        1 % of the points, at least 4 and at most 20, whatever they stand for.
+        A group whose points stand for fewer is no cluster. None: one of fewer than 1 % of the
+        points, or than 4, but not of 20 and more, whatever they stand for.
     weight : ndarray of shape (n_points,) or None
         How many each stands for, in the mean 1; None if it is 1 for all.
     """
@@ -382,15 +383,19 @@ def points_by_rate(
     weight : ndarray of shape (n_points,)
         How many each stands for of those that would be drawn without rates, in the mean 1.
     """
-    rising = np.sort(rate)
-    # By what rates must be multiplied if those that are larger are drawn for certain.
-    factors = (size - np.arange(len(rate))[::-1]) / np.cumsum(rising)
-    possible = np.flatnonzero(factors * rising < 1)
-    chance = np.minimum(1, factors[possible[-1]] * rate) if size < len(rate) else np.ones(size)
-    rows = np.unique(evenly(weight * chance, size))
-
-    def often(mass: NDArray[Any]) -> NDArray[Any]:
-        return np.minimum(1, size / mass.sum() * mass[rows])
-
-    stands_for = often(weight) / often(weight * chance)
+    chance = chances(weight * rate, size)
+    rows = np.unique(evenly(chance, size))
+    stands_for = (chances(weight, size) / chance)[rows]
     return rows, stands_for / stands_for.mean()
+
+
+def chances(mass: NDArray[Any], size: int) -> NDArray[Any]:
+    """Of drawing each where so many are drawn: in proportion to their masses, but at most 1."""
+    if size >= len(mass):
+        return np.ones(len(mass))
+    mass = np.maximum(mass / mass.max(), 1e-15)
+    rising = np.sort(mass)
+    # By what masses must be multiplied if those that are larger are drawn for certain.
+    factors = (size - np.arange(len(mass))[::-1]) / np.cumsum(rising)
+    possible = np.flatnonzero(factors * rising < 1)
+    return np.minimum(1, factors[possible[-1]] * mass)

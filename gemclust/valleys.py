@@ -124,7 +124,8 @@ class Valleys:
     r"""What lies between groups of points, joined group by group.
 
     With :math:`r_k(i)` the distance of point i to its k-th neighbour and d the dimension of the
-    data around it, :math:`-d \ln r_k` is a log density. A group has its peak, two groups have a
+    data around it, :math:`-d \ln r_k` is a log density; where points stand for unequal numbers, the
+    log of their mean is added, as in `evidence_in`. A group has its peak, two groups have a
     saddle: the highest of the lowest densities along an edge between them. The depth of the valley
     is :math:`z_k = d \sqrt{k / 2}` times the difference of saddle and lower peak (of
     :math:`-\ln r_k`), in standard deviations of what it is by chance; divided by its `level` in

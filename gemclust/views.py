@@ -247,7 +247,8 @@ class Evidence:
 def evidence_in(view: View, labels: Array, n_groups: int, scales: Array) -> Evidence:
     r"""Peaks, dimensions and saddles of groups of points at some scales.
 
-    Heights are :math:`-\ln r_k + \ln(w_k / k) / d`, with :math:`w_k` the weight of the k nearest.
+    Heights are :math:`-\ln r_k + \ln(w_k / k) / d`, with :math:`w_k` the weight of the k nearest,
+    less or more what is doubtful of it (`View.doubts`) at peaks and at saddles.
     """
     n_near = view.distances.shape[1]
     size = np.bincount(labels, minlength=n_groups)

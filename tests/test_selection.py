@@ -323,6 +323,21 @@ def test_points_of_equal_rate_are_those_drawn_evenly():
     rows, stands_for = points_by_rate(weight, np.full(20_000, 0.3), 4_000)
     np.testing.assert_array_equal(rows, points_to_test(weight, 4_000))
     np.testing.assert_allclose(stands_for, 1)
+
+
+def test_light_samples_are_drawn_by_their_rate_and_heavy_ones_once():
+    weight = np.repeat([1.0, 0.01, 1e9], [9_000, 995, 5])
+    rate = np.repeat([1.0, 900.0, 1.0], [9_000, 995, 5])
+    rows, stands_for = points_by_rate(weight, rate, 2_000)
+    drawn = np.bincount(np.digitize(rows, [9_000, 9_995]))
+    assert drawn[2] == 5
+    assert drawn[:2] == pytest.approx(1_995 * np.array([9_000, 8_955]) / 17_955, abs=1)
+    # In the mean, those of a unit of light samples stand for as little as these weigh.
+    mass = np.bincount(np.digitize(rows, [9_000, 9_995]), stands_for)
+    assert mass[1] / mass[0] == pytest.approx(0.01 * 995 / 9_000, rel=0.01)
+
+
+def test_all_points_are_drawn_where_so_many_are_looked_at():
     rows, stands_for = points_by_rate(np.ones(50), np.arange(1.0, 51), 50)
     np.testing.assert_array_equal(rows, np.arange(50))
     np.testing.assert_array_equal(stands_for, 1)
