@@ -347,7 +347,8 @@ class Fit:
 
         .. math:: \sum_y p(y \mid x) / p(y)
 
-        over the units that win. It changes smoothly: neighbours stand for about as many samples.
+        over the units that win. Neighbours then stand for about as many samples, but in tails that
+        are so heavy that units there have few.
         """
         best = self.run.only(best_restart(self.problem, self.run)).parameters
         won, proportions = self.problem.survey(best)
