@@ -18,6 +18,7 @@ from pages import table
 from selection import (
     ALL,
     ALONE,
+    CROWDING,
     FEW,
     FURTHER,
     MOST,
@@ -158,6 +159,17 @@ the nearest before it; d = 3, 4, 8, 20. In many dimensions so small a gap hardly
 between neighbours; a mixture of Gaussians is the very model of these sets.
 
 {touching}
+## Many clusters that touch, and clusters that are far apart
+
+{n_crowded} sets of 20, 50 and 100 Gaussians of 100 points each, every one 4, 4.5 or 5 standard
+deviations from the nearest before it; d = 2 and 3. A single valley of so few points says little;
+fifty of them do. Share exact, mean error in the number relative to the true one, mean ARI:
+
+{crowded}
+Where clusters are far apart, each of them may be split by chance. {n_far} sets of 3, 12 and 30
+Gaussians in a box with sides of 40 standard deviations; d = 8 and 30, N = 1,000 and 10,000:
+
+{far}
 ## Other sensitivities
 
 One fit of each set (seed 0), cut at the level of each sensitivity: the share of sets with the
@@ -324,6 +336,22 @@ def touching_table(results):
     for apart in ("3", "3.5", "4"):
         columns[f"{apart} apart"] = [name for name in suite.TOUCHING if f"_{apart}_" in name]
     return compared(results, columns, ALL, FURTHER)
+
+
+def errors_table(results, names, parts):
+    body = []
+    for method in CROWDING:
+        columns = with_parts(names, parts).values()
+        errors = [many_error(results, method, part) for part in columns]
+        means = [results.mean(method, part, ALL) for part in columns]
+        cells = [
+            f"{exact:.2f} / {error:.0%} / {mean[2]:.2f}" if mean else NOT_RUN
+            for (exact, error), mean in zip(
+                (pair or (None, None) for pair in errors), means, strict=True
+            )
+        ]
+        body.append([NAMES[method], *cells])
+    return table(["", *with_parts(names, parts)], body)
 
 
 def shares_exact(rows, names):
@@ -585,6 +613,10 @@ def main():
         dense=curves_table(results, suite.DENSE_CURVES, FURTHER),
         n_touching=len(suite.TOUCHING),
         touching=touching_table(results),
+        n_crowded=len(suite.CROWDED),
+        crowded=errors_table(results, suite.CROWDED, {"k": "K = ", "d": "d = ", "apart": "apart "}),
+        n_far=len(suite.FAR),
+        far=errors_table(results, suite.FAR, {"k": "K = ", "d": "d = ", "n": "N = "}),
         splits=splits_table(results),
         n_simulated=f"{len(simulated):,}",
         simulated=share(np.mean([int(r["found"]) > 1 for r in simulated]) if simulated else None),

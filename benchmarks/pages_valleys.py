@@ -16,21 +16,26 @@ from valleys import (
     CHOSEN,
     CLEAR,
     CONSTANTS,
+    CROWDED,
     EVENLY,
     EXTENT,
+    FAR,
     FEWER,
     MANY,
     PARTS,
     SCALES_SEEN,
+    SEVERAL,
     SPACE,
     STRAYS,
     TUNED,
 )
 
 from gemclust.selection import POINTS_PER_UNIT, STRAY_NEIGHBOURS
+from gemclust.thresholds import MANY as MANY_FALL
+from gemclust.thresholds import PARTS as CLEAR_PARTS
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
 from gemclust.valleys import DEEPEST, EACH_DIRECTION, GAP_POWER, NO_WAY_ROUND, PART, factor
-from gemclust.views import LARGEST_OF_VIEWS, SCALES
+from gemclust.views import DOUBT, LARGEST_OF_VIEWS, SCALES
 
 SCORES = ("exact", "within_one", "ari")
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -104,7 +109,11 @@ smaller differences say nothing.
 - principal components only: none of the directions in which neighbours are near.
 - scales to 86 in all views: not to {largest} at most where there are several.
 - small groups in turn: they are joined by the valleys around them like all others, not first.
-- no clear gap: valleys are not compared with one another.
+- no clear gap: none raises what is above it, or the level below.
+- one level: the same for one valley and for many; several ({several:g}): how much it falls with
+  the logarithm of their number.
+- clear parts ({clear_parts:g}): how much the level rises with the logarithm of the number of clear
+  valleys.
 - extent ignored: groups that are wide in few directions only are judged by the local dimension.
 - gap power ({power:g}) of the rank of the nearest neighbour across.
 - deepest ({deepest}): scales and views over which a valley is averaged.
@@ -129,6 +138,18 @@ still. {n_few} sets of 15 and 30 blobs of so many points each, no two nearer tha
 deviations; d = 2, 5 and 10. The library, and without a look at the gap in the tree:
 
 {few}
+## Many valleys, and many clusters far apart
+
+Inside one cluster one valley may be near 1, but not ten. {n_crowded} sets of 20 and 50 Gaussians
+of 100 points each that touch; d = 2 and 3. The library; with the same level for any number; and
+with one that falls by less or more:
+
+{crowded}
+Below a gap under many clear valleys, one valley must be more significant, as each cluster may have
+one by chance. {n_far} sets of 3, 12 and 30 Gaussians far apart; d = 8 and 30, N = 1,000 and 10,000.
+The library, without that, and with more of it:
+
+{far}
 ## Data that is wide in few directions
 
 In ten features of which all are one common factor and a little of their own, neighbours show ten
@@ -146,7 +167,9 @@ A unit of a large group that wins a few points of a small one bridges the gap be
 many samples, an even draw has too few of a small group. {n_small} sets of three Gaussians with
 6,600 points each, and a fourth with 40 or 100, no two nearer than 6 standard deviations; d = 2, 5,
 10 and 30. Valleys are looked for between about half of the points. The library; with strays that
-stay in their units; and with test points that are drawn evenly, not as many of each unit:
+stay in their units; with test points that are drawn evenly, not as many of each unit, or halfway
+between the two; and with another doubt of densities where points stand for unequal numbers
+({doubt} standard deviations):
 
 {small}
 {n_rare} such sets of 66,500 points in the three and 200 or 400 in the fourth:
@@ -320,6 +343,8 @@ def main():
         landmarks=LANDMARKS,
         points=POINTS_PER_UNIT,
         power=GAP_POWER,
+        several=MANY_FALL,
+        clear_parts=CLEAR_PARTS,
         largest=LARGEST_OF_VIEWS,
         deepest=DEEPEST,
         part=PART,
@@ -328,9 +353,14 @@ def main():
         strays=STRAY_NEIGHBOURS,
         n_few=len(suite.FEW_EACH),
         few=of_each(results, CLEAR, suite.FEW_EACH),
+        n_crowded=len(CROWDED),
+        crowded=of_each(results, SEVERAL, CROWDED),
+        n_far=len(suite.FAR),
+        far=of_each(results, FAR, suite.FAR),
         n_wider=len(suite.WIDER),
         wider=splits_of_wider(results),
         n_small=len(suite.SMALL_GROUPS),
+        doubt=DOUBT,
         small=of_each(results, STRAYS | EVENLY, suite.SMALL_GROUPS),
         n_rare=len(suite.RARE_GROUPS),
         rare=of_each(results, STRAYS | EVENLY, suite.RARE_GROUPS),

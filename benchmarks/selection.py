@@ -32,6 +32,7 @@ SINGLE_SEED = 500  # samples above which gemclus is run with one seed
 # Methods that run on further sets as well, and those that run on unimodal samples.
 FURTHER = ["gemclust", *UNSEEDED[:4], "g_means", "dip_means", "mixture_bic", "kmeans_oracle"]
 ALONE = ["gemclust", "hdbscan_15_reassigned", "dip_means"]
+CROWDING = [*ALONE, "hdbscan_5_reassigned", "kmeans_oracle", "gemclust_tree_oracle"]
 SPLITTING = [*FURTHER, "x_means", "kmeans_gap", "bayesian_mixture", "mean_shift"]
 
 
@@ -55,6 +56,7 @@ def cells(n_seeds):
     wanted += [(name, ALL) for name in suite.OUTSIDE]
     further = [(method, name) for method in FURTHER for name in more]
     further += [(method, name) for method in ALONE for name in (*suite.ONE_FEATURE, *suite.PAIRS)]
+    further += [(method, name) for method in CROWDING for name in (*suite.CROWDED, *suite.FAR)]
     one = [*suite.UNIMODAL, *suite.WIDER, *suite.CURVES]
     further += [(method, name) for method in SPLITTING for name in one]
     further = [(method, name, ALL) for method, name in further]

@@ -3,11 +3,11 @@
 ``NAMES`` holds the 84 sets of the suite, ``OUTSIDE`` real ones that no rule was chosen by,
 ``BLOBS_MANY`` sets with up to 100 clusters, ``SMALL_GROUPS`` and ``RARE_GROUPS`` sets with a small
 one among large ones, ``FEW_EACH`` sets of many clusters of few points, ``TOUCHING`` sets of
-Gaussians that overlap, ``PAIRS`` of them in one feature, and ``UNIMODAL`` sets in which every split
-is false (``UNIMODAL_TUNED``: such sets for choosing constants; ``ONE_FEATURE``, ``MANY_FEATURES``
-and ``MANY_SAMPLES``: with fewer or more features, and more samples; ``WIDER``, ``CURVES`` and
-``DENSE_CURVES``: with directions of unequal width, and along curves, of up to 1,000 points and of
-more); ``load`` reads or makes any.
+Gaussians that overlap, ``PAIRS`` of them in one feature, ``CROWDED`` of many, ``FAR`` sets of
+clusters far apart, and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such
+sets for choosing constants; ``ONE_FEATURE``, ``MANY_FEATURES`` and ``MANY_SAMPLES``: with fewer or
+more features, and more samples; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``: with directions of
+unequal width, and along curves, of up to 1,000 points and of more); ``load`` reads or makes any.
 """
 
 import csv
@@ -75,6 +75,11 @@ def touching(rng, n_clusters, n_features, n_samples, apart):
             means.append(mean)
     y = rng.randint(n_clusters, size=n_samples)
     return np.array(means)[y] + rng.normal(size=(n_samples, n_features)), y + 1
+
+
+def boxed(rng, n_clusters, n_features, n_samples):
+    means = rng.uniform(-20, 20, (n_clusters, n_features))
+    return around(rng, means, np.bincount(np.arange(n_samples) % n_clusters))
 
 
 def varied(rng, n_features, sizes, stds):
@@ -268,7 +273,7 @@ RARE = {
     for n in (200, 400)
     for copy in range(4)
 }
-# Of copies 0 and 1, the constants of `where_clear` were chosen.
+# Of copies 0 and 1, the constants of clear gaps were chosen.
 FEW = {
     f"few/k{k}_n{n}_d{d}_{copy}": partial(blobs, n_clusters=k, n_features=d, per_cluster=n)
     for k in (15, 30)
@@ -315,7 +320,24 @@ PAIR = {
     for apart in (4, 5, 6)
     for copy in range(20)
 }
-PAIRS = tuple(PAIR)
+CROWD = {
+    f"crowded/k{k}_d{d}_apart{apart}_{copy}": partial(
+        touching, n_clusters=k, n_features=d, n_samples=100 * k, apart=apart
+    )
+    for k in (20, 50, 100)
+    for d in (2, 3)
+    for apart in (4, 4.5, 5)
+    for copy in range(2)
+}
+# All in one box with sides of 40 standard deviations, in so many features far from one another.
+APART = {
+    f"far/k{k}_d{d}_n{n}_{copy}": partial(boxed, n_clusters=k, n_features=d, n_samples=n)
+    for k in (3, 12, 30)
+    for d in (8, 30)
+    for n in (1_000, 10_000)
+    for copy in range(4)
+}
+PAIRS, CROWDED, FAR = tuple(PAIR), tuple(CROWD), tuple(APART)
 RARE_GROUPS, MANY_FEATURES, MANY_SAMPLES = tuple(RARE), tuple(FEATURES), tuple(SAMPLES)
 BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
 # The level of valleys was set by the first two draws of each; the others are for judging.
@@ -324,7 +346,7 @@ UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
 WIDER, CURVES, DENSE_CURVES = tuple(ELONGATED), tuple(CURVED), tuple(DENSE)
 TOUCHING, ONE_FEATURE = tuple(TOUCH), tuple(SINGLE)
 MAKERS = GENERATED | MANY | SMALL | RARE | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH
-MAKERS |= SINGLE | PAIR | FEATURES | SAMPLES
+MAKERS |= SINGLE | PAIR | CROWD | APART | FEATURES | SAMPLES
 # All sets for classification in the package of which each feature is numeric and has more than
 # eight values, but those of the suite or of other benchmarks. No rule was chosen by them.
 KEEL = """banana bupa letter magic movement_libras phoneme pima ring sonar spambase texture twonorm

@@ -21,6 +21,8 @@ import numpy as np
 import selection
 import suite
 
+from gemclust.fitting import Fit
+
 RESULTS = Path(__file__).parent / "results" / "valleys.csv"
 COLUMNS = [*selection.COLUMNS, "depths"]
 CHOSEN, SEEDS = "chosen", 2
@@ -29,6 +31,7 @@ TUNED = [name for name in suite.NAMES if suite.tuned(name)]
 FEWER = [name for name in suite.UNIMODAL_TUNED if name.endswith(("_d2_n500_0", "_d8_n500_0"))]
 # Sets of many clusters, of which few points each are drawn: what the library does about parts.
 MANY = [name for name in suite.BLOBS_MANY if name[5:8] in ("k30", "k50") and name[-1] in "01"]
+CROWDED = [name for name in suite.CROWDED if "/k100_" not in name]
 SCALES_SEEN = [name for name in suite.UNIMODAL_TUNED if name.endswith("_0")]
 
 
@@ -54,6 +57,10 @@ def tabled(inverse_dimensions, factors):
     return level
 
 
+def rates(fit, original=Fit._rates):
+    return original(fit)
+
+
 # Method -> names of constants in the library and their values.
 UNITS = {f"width {width}": {"units.WIDTH": float(width)} for width in (1, 2, 8)}
 UNITS |= {"iterations 1": {"fitting.UNIT_ITERATIONS": 1}}
@@ -62,12 +69,17 @@ UNITS |= {"landmarks 64": {"units.LANDMARKS": 64}}
 POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
 STRAYS = {"strays stay": {"selection.TestPoints.settled": lambda points, units: units}}
 EVENLY = {"drawn evenly": {"fitting.Fit._rates": lambda fit: np.ones(fit.shard.n_total)}}
+EVENLY |= {"drawn halfway": {"fitting.Fit._rates": lambda fit: np.sqrt(rates(fit))}}
+EVENLY |= {f"doubt {value}": {"views.DOUBT": value} for value in (0, 4)}
 VIEWS = {"principal components only": {"projections.POINTS_PER_FEATURE": np.inf}}
 VIEWS |= {"scales to 86 in all views": {"views.LARGEST_OF_VIEWS": 86}}
 RULE = {"small groups in turn": {"valleys.JOINED_FIRST": np.inf}}
-CLEAR = {"no clear gap": {"valleys.CLEAR_LEVEL": np.inf}}
+CLEAR = {"no clear gap": {"thresholds.CLEAR_LEVEL": np.inf}}
 EXTENT = {"extent ignored": {"valleys.PLANE": np.inf}}
-RULE |= CLEAR | EXTENT
+SEVERAL = {"one level": {"thresholds.MANY": 0.0}}
+SEVERAL |= {f"several {value}": {"thresholds.MANY": value} for value in (0.05, 0.2)}
+FAR = {f"clear parts {value:g}": {"thresholds.PARTS": value} for value in (0.0, 0.5)}
+RULE |= CLEAR | SEVERAL | FAR | EXTENT
 RULE |= {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 RULE |= {"level 1.1 at 1": {"valleys.NO_WAY_ROUND": 0.99}}
 # Five numbers instead of two, with a fall between 2 and 2.5 dimensions.
@@ -101,6 +113,12 @@ def cells():
             yield harness.Cell(name, method, selection.FEW, 0)
     for method in (CHOSEN, *CLEAR):
         for name in suite.FEW_EACH:
+            yield harness.Cell(name, method, selection.WHOLE, 0)
+    for method in (CHOSEN, *SEVERAL):
+        for name in CROWDED:
+            yield harness.Cell(name, method, selection.WHOLE, 0)
+    for method in (CHOSEN, *FAR):
+        for name in suite.FAR:
             yield harness.Cell(name, method, selection.WHOLE, 0)
     for method in (CHOSEN, *EXTENT, *SPACE):
         for name in suite.WIDER:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from gemclust.models import most_probable
 from gemclust.problem import Problem
 from gemclust.rounding import evenly
 from gemclust.samples import Samples
+from gemclust.thresholds import Thresholds
 from gemclust.training import Run
-from gemclust.valleys import Valleys, merge, raised
+from gemclust.valleys import Valleys, merge
 from gemclust.views import SCALES, View
 
 POINTS_PER_UNIT = 100
@@ -102,13 +103,13 @@ class MergeTree:
     heights : ndarray of shape (n_units - 1,)
         How surely they are not one cluster; never more than at a later step that contains it.
         Inside one cluster it stays below 1.
-    clear : float
-        Valleys of more significance stand clear of those inside clusters: they are `raised`.
+    thresholds : Thresholds
+        By which the heights were divided.
     """
 
     pairs: NDArray[Any]
     heights: NDArray[Any]
-    clear: float = np.inf
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     @property
     def n_leaves(self) -> int:
@@ -353,7 +354,7 @@ def _between(valleys: Valleys | None, tree: MergeTree, n_clusters: int) -> NDArr
     found = valleys.matrix(alone=True)[np.ix_(alive, alive)]
     np.fill_diagonal(found, np.nan)
     # In the units of the tree's heights.
-    matrix[np.ix_(group[alive], group[alive])] = raised(found, tree.clear)
+    matrix[np.ix_(group[alive], group[alive])] = tree.thresholds(found)
     return matrix
 
 

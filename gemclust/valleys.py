@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemclust.shapes import Shapes
+from gemclust.thresholds import Thresholds, thresholds
 from gemclust.views import SCALES, View, evidence_in
 
 Array = NDArray[Any]
@@ -41,14 +42,6 @@ joins the nearest before others do between which a valley may be real."""
 PART = 3
 """Valleys in a part of the data are judged like those of so many times its points: one that was
 looked for and cut off for its valleys is not quite a sample of its own."""
-
-
-CLEAR_GAP, CLEAR_LEVEL = 0.4, 0.4
-"""Valleys are clear if the next of the tree has at most this share of their significance: then
-those from this level on are real."""
-
-CLEAR_MERGES = 18
-"""Of fewer merges, the others say too little of what valleys are without clusters."""
 
 NO_WAY_ROUND, EACH_DIRECTION = 0.87, 0.11
 """How the level of valleys depends on the dimension of the data: on a line every gap is a valley,
@@ -248,7 +241,7 @@ class Valleys:
         self.alive[j] = False
 
 
-def merge(valleys: Valleys) -> tuple[Array, Array, float]:
+def merge(valleys: Valleys) -> tuple[Array, Array, Thresholds]:
     """Join the two groups with the least significant valley until one is left.
 
     Returns
@@ -256,9 +249,9 @@ def merge(valleys: Valleys) -> tuple[Array, Array, float]:
     pairs : ndarray of int of shape (n_groups - 1, 2)
         The second group joins the first.
     heights : ndarray of shape (n_groups - 1,)
-        How surely the two are not one cluster, as in `heights_of` and `where_clear`.
-    clear : float
-        Valleys of more significance stand clear in this tree.
+        How surely the two are not one cluster, as in `heights_of`.
+    thresholds : Thresholds
+        By which these heights were divided.
     """
     n_groups = len(valleys.size)
     rho = valleys.matrix()
@@ -277,7 +270,8 @@ def merge(valleys: Valleys) -> tuple[Array, Array, float]:
         rho[j] = rho[:, j] = np.inf
         rho[i] = rho[:, i] = valleys.significance(i)
     heights = heights_of(pairs, found, size, counts)
-    return pairs, *(where_clear(heights, counts) if valleys.seen_midway else (heights, np.inf))
+    levels = thresholds(heights, counts) if valleys.seen_midway else Thresholds()
+    return pairs, levels(heights), levels
 
 
 def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array) -> Array:
@@ -313,27 +307,3 @@ def heights_of(pairs: Array, found: Sequence[Depths], size: Array, counts: Array
         own = valleys[inside[step]].significance(n_points) if valleys else np.zeros(0)
         heights[step] = limit[parts[step]] = min(own.max(initial=0.0), limit[step])
     return heights
-
-
-def where_clear(heights: Array, counts: Array) -> tuple[Array, float]:
-    """Heights that stand clear of all others in the tree, raised so that their own level is 1.
-
-    Those below the last gap are what this very sample has inside its clusters, as far as the groups
-    are large enough (`counts`) to say so. The significance in the middle of the gap is returned,
-    too, above which valleys of these data are `raised`: infinite where none are clear.
-    """
-    falling = np.sort(heights[counts])[::-1]
-    if len(falling) < CLEAR_MERGES:
-        return heights, np.inf
-    clear = (falling[:-1] >= CLEAR_LEVEL) & (falling[1:] <= CLEAR_GAP * falling[:-1])
-    if not clear.any():
-        return heights, np.inf
-    last = np.flatnonzero(clear)[-1]
-    return raised(heights, falling[last]), float(np.sqrt(falling[last] * falling[last + 1]))
-
-
-def raised(significance: Array, least: float) -> Array:
-    """Valleys of at least this significance in the units in which the level of clear ones is 1."""
-    # A little above the level itself, which is not passed by what equals it.
-    level = CLEAR_LEVEL / (1 + 1e-9)
-    return np.where(significance >= least, significance / level, significance)

@@ -13,7 +13,8 @@ import gemclust
 ROOT = Path(gemclust.__file__).parent
 
 LAYERS = [
-    {"datasets", "messages", "threads", "distributed", "samples", "projections", "shapes", "rules"},
+    {"datasets", "messages", "threads", "distributed", "samples", "projections", "shapes", "rules"}
+    | {"thresholds"},
     {"objectives", "models", "modules", "canonical", "categorical", "pipelines", "some_features"},
     {"chunks", "kernels", "means", "views", "rounding", "imitation"},
     {"distances", "features", "valleys", "shards"},

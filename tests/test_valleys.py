@@ -14,14 +14,12 @@ from gemclust import views as views_module
 from gemclust.objectives import MMD, Wasserstein
 from gemclust.projections import local_directions
 from gemclust.valleys import (
-    CLEAR_MERGES,
     PART,
     Depths,
     Valleys,
     heights_of,
     level,
     merge,
-    where_clear,
 )
 from gemclust.views import (
     EDGES,
@@ -389,43 +387,6 @@ def random_tree(n_groups, seed):
         steps.append(((i, j), valley, members[i], draw.rand() < 0.8))
     pairs, found, size, counts = zip(*steps, strict=True)
     return np.array(pairs).reshape(-1, 2), found, np.array(size), np.array(counts, dtype=bool)
-
-
-@pytest.mark.parametrize("order", [np.arange(40), np.arange(40)[::-1], rng().permutation(40)])
-@pytest.mark.parametrize(
-    ("top", "next_one", "raised"),
-    [(0.9, 0.3, True), (0.4, 0.16, True), (0.39, 0.1, False), (0.9, 0.4, False), (3.0, 1.0, True)],
-)
-def test_valleys_that_stand_clear_of_the_others_are_real(order, top, next_one, raised):
-    heights = np.r_[top * 1.02, top * 1.01, top, np.linspace(next_one, 0.01, 37)][order]
-    found, clear = where_clear(heights, np.ones(len(heights), dtype=bool))
-    above = heights >= top
-    assert (next_one < clear < top) if raised else np.isinf(clear)
-    np.testing.assert_array_equal(found[~above], heights[~above])
-    np.testing.assert_allclose(found[above], heights[above] / (0.4 if raised else 1))
-    assert (found[above].min() > 1) == (raised or top > 1)
-    np.testing.assert_array_equal(found.argsort(), heights.argsort())
-
-
-def test_small_trees_have_nothing_to_stand_clear_of():
-    heights = np.r_[0.9, np.linspace(0.1, 0.01, CLEAR_MERGES - 2)]
-    np.testing.assert_array_equal(
-        where_clear(heights, np.ones(len(heights), dtype=bool))[0], heights
-    )
-    assert where_clear(np.r_[heights, 0.0], np.ones(CLEAR_MERGES, dtype=bool))[0][0] > 1
-
-
-def test_last_gap_counts():
-    heights = np.r_[4.0, 0.8, 0.25, np.linspace(0.2, 0.01, 30)]
-    np.testing.assert_allclose(
-        where_clear(heights, np.ones(len(heights), dtype=bool))[0][:2], np.array([4.0, 0.8]) / 0.4
-    )
-    np.testing.assert_array_equal(
-        where_clear(heights, np.ones(len(heights), dtype=bool))[0][2:], heights[2:]
-    )
-    # None below the least level: what is left of a tree ends at 0, always far below.
-    flat = np.r_[0.39, 0.3, np.zeros(30)]
-    np.testing.assert_array_equal(where_clear(flat, np.ones(len(flat), dtype=bool))[0], flat)
 
 
 def heights_from_the_top(pairs, found, size, counts):
