@@ -166,8 +166,9 @@ deviations from the nearest before it; d = 2 and 3. A single valley of so few po
 fifty of them do. Share exact, mean error in the number relative to the true one, mean ARI:
 
 {crowded}
-Where clusters are far apart, each of them may be split by chance. {n_far} sets of 3, 12 and 30
-Gaussians in a box with sides of 40 standard deviations; d = 8 and 30, N = 1,000 and 10,000:
+Where clusters are far apart, each of them may be split by chance. {n_far} sets: 3, 12 and 30
+Gaussians in a box with sides of 40 standard deviations, d = 8 and 30, N = 1,000 and 10,000; and 12
+and 30 thick curves, d = 10 and 60, N = 1,000 and 5,000:
 
 {far}
 ## Other sensitivities

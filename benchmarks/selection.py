@@ -32,7 +32,7 @@ SINGLE_SEED = 500  # samples above which gemclus is run with one seed
 # Methods that run on further sets as well, and those that run on unimodal samples.
 FURTHER = ["gemclust", *UNSEEDED[:4], "g_means", "dip_means", "mixture_bic", "kmeans_oracle"]
 ALONE = ["gemclust", "hdbscan_15_reassigned", "dip_means"]
-CROWDING = [*ALONE, "hdbscan_5_reassigned", "kmeans_oracle", "gemclust_tree_oracle"]
+CROWDING = [*ALONE[:2], "hdbscan_5_reassigned", "kmeans_oracle", "gemclust_tree_oracle"]
 SPLITTING = [*FURTHER, "x_means", "kmeans_gap", "bayesian_mixture", "mean_shift"]
 
 

@@ -82,6 +82,20 @@ def boxed(rng, n_clusters, n_features, n_samples):
     return around(rng, means, np.bincount(np.arange(n_samples) % n_clusters))
 
 
+def bent(rng, n_clusters, n_features, n_samples):
+    """Thick curves of length 15 that turn slowly, far from one another; noise of 0.4."""
+    parts = []
+    for _ in range(n_clusters):
+        n = n_samples // n_clusters
+        steps = rng.normal(size=n_features) + np.cumsum(
+            rng.normal(size=(n, n_features)) * 2 / np.sqrt(n), axis=0
+        )
+        steps *= 15 / n / np.linalg.norm(steps, axis=1, keepdims=True)
+        path = rng.uniform(0, 40, n_features) + np.cumsum(steps, axis=0)
+        parts.append(path + 0.4 * rng.normal(size=path.shape))
+    return np.concatenate(parts), np.repeat(np.arange(n_clusters), n) + 1
+
+
 def varied(rng, n_features, sizes, stds):
     return around(rng, centers(rng, len(sizes), n_features, 6 * max(stds)), sizes, stds)
 
@@ -335,6 +349,13 @@ APART = {
     for k in (3, 12, 30)
     for d in (8, 30)
     for n in (1_000, 10_000)
+    for copy in range(4)
+}
+APART |= {
+    f"far/bent_k{k}_d{d}_n{n}_{copy}": partial(bent, n_clusters=k, n_features=d, n_samples=n)
+    for k in (12, 30)
+    for d in (10, 60)
+    for n in (1_000, 5_000)
     for copy in range(4)
 }
 PAIRS, CROWDED, FAR = tuple(PAIR), tuple(CROWD), tuple(APART)

@@ -69,8 +69,8 @@ UNITS |= {"landmarks 64": {"units.LANDMARKS": 64}}
 POINTS = {"points 10": {"selection.POINTS_PER_UNIT": 10}}
 STRAYS = {"strays stay": {"selection.TestPoints.settled": lambda points, units: units}}
 EVENLY = {"drawn evenly": {"fitting.Fit._rates": lambda fit: np.ones(fit.shard.n_total)}}
-EVENLY |= {"drawn halfway": {"fitting.Fit._rates": lambda fit: np.sqrt(rates(fit))}}
-EVENLY |= {f"doubt {value}": {"views.DOUBT": value} for value in (0, 4)}
+DRAWS = {"drawn halfway": {"fitting.Fit._rates": lambda fit: np.sqrt(rates(fit))}}
+DRAWS |= {f"doubt {value}": {"views.DOUBT": value} for value in (0, 4)}
 VIEWS = {"principal components only": {"projections.POINTS_PER_FEATURE": np.inf}}
 VIEWS |= {"scales to 86 in all views": {"views.LARGEST_OF_VIEWS": 86}}
 RULE = {"small groups in turn": {"valleys.JOINED_FIRST": np.inf}}
@@ -98,7 +98,7 @@ FIXED = {
     f"level of {name} {value}": {"valleys.level": {name: value}}
     for name, value in (("n_points", 500), ("scale", 8), ("dimension", 2))
 }
-CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | STRAYS | EVENLY | VIEWS | RULE | PARTS | FIXED
+CONSTANTS = {CHOSEN: {}} | UNITS | POINTS | STRAYS | EVENLY | DRAWS | VIEWS | RULE | PARTS | FIXED
 
 
 def cells():
@@ -123,13 +123,14 @@ def cells():
     for method in (CHOSEN, *EXTENT, *SPACE):
         for name in suite.WIDER:
             yield harness.Cell(name, method, selection.WHOLE, 0)
-    for method in (CHOSEN, *STRAYS, *EVENLY):
+    for method in (CHOSEN, *STRAYS, *EVENLY, *DRAWS):
         for name in suite.SMALL_GROUPS:
             yield harness.Cell(name, method, selection.WHOLE, 0)
+    for method in (CHOSEN, *STRAYS, *EVENLY):
         for name in suite.RARE_GROUPS:
             yield harness.Cell(name, method, selection.MOST, 0)
     # With so few samples nothing is drawn.
-    for method in [name for name in CONSTANTS if name not in (CHOSEN, *EVENLY)]:
+    for method in [name for name in CONSTANTS if name not in (CHOSEN, *EVENLY, *DRAWS)]:
         for name in TUNED:
             yield harness.Cell(name, method, selection.FEW, 0)
         for name in FEWER:
