@@ -17,7 +17,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from gemclust import GeminiClustering, automatic, fitting, projections, select_n_clusters
+from gemclust import (
+    GeminiClustering,
+    automatic,
+    fitting,
+    projections,
+    select_n_clusters,
+    thresholds,
+)
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, SlicedWasserstein, Wasserstein
@@ -529,6 +536,17 @@ def test_valleys_between_pieces_of_a_cluster_are_not_real(n_clusters):
     for a, b in enumerate(np.nanargmin(valleys, axis=1)):
         # Pieces of one moon that do not touch have no edge between them.
         assert (valleys[a, b] < 1) == (of[a] == of[b]) == (of.count(of[a]) > 1)
+
+
+def test_many_clusters_that_touch_tell_together(monkeypatch):
+    rng = np.random.RandomState(0)
+    grid = 4.2 * np.stack(np.meshgrid(range(5), range(5)), axis=-1).reshape(-1, 2)
+    samples = np.repeat(grid, 100, axis=0) + rng.normal(size=(2500, 2))
+    model = make().fit(samples)
+    assert 23 <= model.n_clusters_ <= 26
+    # One by one, a third of them are not.
+    monkeypatch.setattr(thresholds, "MANY", 0.0)
+    assert make().fit(samples).n_clusters_ < 20
 
 
 def test_known_number_of_clusters_that_are_not_convex():
