@@ -114,7 +114,7 @@ smaller differences say nothing.
 - one level: the same for one valley and for many; several ({several:g}): how much it falls with
   the logarithm of their number.
 - clear parts ({clear_parts:g}): how much the level rises with the logarithm of the number of clear
-  valleys.
+  valleys for each valley that is to be real.
 - extent ignored: groups that are wide in few directions only are judged by the local dimension.
 - gap power ({power:g}) of the rank of the nearest neighbour across.
 - deepest ({deepest}): scales and views over which a valley is averaged.
@@ -146,7 +146,7 @@ of 100 points each that touch; d = 2 and 3. The library; with the same level for
 with one that falls by less or more:
 
 {crowded}
-Below a gap under many clear valleys, one valley must be more significant, as each cluster may have
+Below a gap under many clear valleys, few valleys must be more significant, as each cluster may have
 one by chance. {n_far} sets of 3, 12 and 30 Gaussians, or of 12 and 30 thick curves, all far apart.
 The library, without that, and with more of it:
 

@@ -15,18 +15,18 @@ CLEAR_GAP, CLEAR_LEVEL = 0.4, 0.4
 those from this level on are real."""
 
 MERGES = 18
-"""Of fewer merges, the others say too little of what valleys are without clusters."""
+"""Of fewer merges that count, the others say too little of what valleys are without clusters."""
 
 FEW = 3
-"""So many valleys, or clear ones, change no level: it is that for one."""
+"""So many valleys, or clear ones for each, change no level."""
 
 MANY, LEAST = 0.1, 0.65
 """The level that several valleys must reach falls by so much with the logarithm of their number,
-but no lower than this: inside one cluster, one valley may be near 1, but not ten."""
+but no lower than this: inside one cluster, one valley may be near 1, but seldom ten are."""
 
 PARTS = 0.27
-"""The level rises by so much with the logarithm of the number of clear valleys: each of the parts
-between them may have a valley by chance."""
+"""The level rises by so much with the logarithm of the number of clear valleys for each that is to
+be real: each of the parts between them may have one by chance, but not all of them have."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Thresholds:
     least : tuple of float
         Where the next level begins, from low to high.
     levels : tuple of float
-        What significance is divided by, one more than of `least`.
+        What significance is divided by below the first of these, and from each of them on.
 
     Examples
     --------
@@ -57,12 +57,15 @@ class Thresholds:
 
 
 def thresholds(heights: Array, counts: Array) -> Thresholds:
-    r"""Those of a tree of these heights, of which some count (`counts`).
+    r"""Those of a tree of these heights, of which at least `MERGES` count (`counts`).
 
     Heights below the last gap are what this very sample has inside its clusters, as far as the
-    groups are large enough to say so; those above are clear. Where n are, one height below must
-    reach :math:`1 + 0.27 \ln(n / 3)`, and if j of them do so, less by :math:`0.1 \ln(j / 3)`.
-    Where several numbers would, those that are real end at the widest gap between these.
+    groups are large enough to say so; the n above are clear. The highest j below are real if the
+    last of them reaches
+
+    .. math:: 1 + 0.27 \max(0, \ln\tfrac{n}{3 j}) - 0.1 \max(0, \ln\tfrac{j}{3})
+
+    or 0.65, if this is more. From the half of the largest such j on, they end at the widest gap.
     """
     falling = np.sort(heights[counts])[::-1]
     if len(falling) < MERGES:
@@ -70,9 +73,11 @@ def thresholds(heights: Array, counts: Array) -> Thresholds:
     gaps = (falling[:-1] >= CLEAR_LEVEL) & (falling[1:] <= CLEAR_GAP * falling[:-1])
     n_clear = int(np.flatnonzero(gaps)[-1]) + 1 if gaps.any() else 0
     others = falling[n_clear:]
-    one = 1 + PARTS * np.log(max(1, n_clear / FEW))
-    several = one - MANY * np.log(np.maximum(1, np.arange(1, len(others) + 1) / FEW))
+    numbers = np.arange(1, len(others) + 1)
+    several = 1 + PARTS * np.log(np.maximum(1, n_clear / (FEW * numbers)))
+    several -= MANY * np.log(np.maximum(1, numbers / FEW))
     several = np.maximum(several, LEAST)
+    one = several[0]
     fewest = int((others >= one).sum())
     most = int(np.flatnonzero(np.append(True, others >= several))[-1])
     last, following = np.append(one, others), np.append(others, 0)
@@ -82,7 +87,8 @@ def thresholds(heights: Array, counts: Array) -> Thresholds:
         first = max(fewest, most // 2)
         number = first + int((last / np.maximum(following, 1e-9))[first : most + 1].argmax())
         if number > fewest:
-            least.append(float(np.sqrt(last[number] * following[number])))
+            below = max(following[number], CLEAR_GAP * last[number])
+            least.append(float(np.sqrt(last[number] * below)))
             levels.append(float(several[most - 1]))
     if n_clear:
         least.append(float(np.sqrt(falling[n_clear - 1] * falling[n_clear])))

@@ -88,6 +88,49 @@ def test_several_below_clear_ones_are_counted_anew():
     assert (divided(np.r_[np.full(20, 50.0), np.full(3, 0.9), inside(0.6)]) >= 1).sum() == 20
 
 
+def test_clusters_in_clear_ones_are_real_where_most_have_them():
+    # Twenty far pairs: a valley in each of them is none that one in twenty has by chance.
+    found = divided(np.r_[np.full(19, 50.0), np.full(20, 1.2), inside(0.7)])
+    assert (found >= 1).sum() == 39
+    # With three in twenty, it may be: 1 + PARTS ln(19 / (3 FEW)) is 1.2.
+    assert 1.15 < 1 + PARTS * np.log(19 / (3 * FEW)) < 1.25
+    assert (divided(np.r_[np.full(19, 50.0), np.full(3, 1.15), inside(0.9)]) >= 1).sum() == 19
+    assert (divided(np.r_[np.full(19, 50.0), np.full(3, 1.25), inside(0.9)]) >= 1).sum() == 22
+
+
+def test_gap_is_never_above_what_is_real_by_itself():
+    # The widest gap of the latter half is at 6, but nine valleys reach 1, and 12 do together.
+    heights = np.r_[np.full(6, 2.0), np.full(3, 1.02), np.full(3, 0.96), inside(0.8)]
+    assert (divided(heights) >= 1).sum() == 12
+    assert (divided(np.r_[heights[:9], inside(0.8)]) >= 1).sum() == 9
+
+
+def test_new_level_begins_between_the_valleys_that_are_real_and_the_others():
+    clear = thresholds(np.r_[3.0, inside(0.5)], np.ones(38, dtype=bool))
+    assert clear.levels == (1.0, 0.4)
+    np.testing.assert_allclose(clear.least, [np.sqrt(3.0 * 0.5)])
+    several = thresholds(np.r_[np.full(20, 0.95), inside(0.6)], np.ones(57, dtype=bool))
+    np.testing.assert_allclose(several.least, [np.sqrt(0.95 * 0.6)])
+    np.testing.assert_allclose(several.levels, [1, 1 - MANY * np.log(20 / FEW)])
+
+
+def test_level_of_several_is_that_of_the_largest_number_that_reaches_it():
+    # 24 would, but the gap is below 20 of them.
+    heights = np.r_[np.full(20, 0.95), np.full(4, 0.81), inside(0.75)]
+    level = 1 - MANY * np.log(24 / FEW)
+    assert level < 0.81
+    np.testing.assert_allclose(divided(heights)[:20], 0.95 / level)
+    np.testing.assert_array_equal(divided(heights)[20:], heights[20:])
+
+
+@pytest.mark.parametrize("height", [0.0, 0.5, 0.83])
+def test_trees_in_which_all_valleys_are_equal(height):
+    equal = np.full(30, height)
+    found = thresholds(equal, np.ones(30, dtype=bool))
+    assert (found(equal) >= 1).sum() == 30 * (height == 0.83)
+    assert (found(np.array([0.0, 0.3])) < 1).all()
+
+
 def test_groups_that_are_too_small_say_nothing():
     heights = np.r_[np.full(20, 0.95), inside(0.6)]
     counts = np.ones(len(heights), dtype=bool)

@@ -149,15 +149,6 @@ for n_samples, n_features in large.SELECTED:
     MEASURES[f"selection/{n_samples}x{n_features}"] = measure(
         large.selection, row, n_samples=n_samples, n_features=n_features
     )
-for n_samples, n_features in large.SELECTED_ONE:
-    row = slower_than("its units", f"the same, one Gaussian, {n_samples:,} x {n_features:,}", 2)
-    MEASURES[f"selection_one/{n_samples}x{n_features}"] = measure(
-        large.selection, row, n_samples=n_samples, n_features=n_features, n_clusters=1
-    )
-row = slower_than("its units", "12 blobs, 10,000 x 30, all threads", 2)
-MEASURES["selection_threads/10000x30"] = measure(
-    large.selection, row, threads=None, n_samples=10_000, n_features=30
-)
 MEASURES["memory/ram"] = measure(
     process.memory,
     megabytes("1,000,000 x 32 in memory"),
