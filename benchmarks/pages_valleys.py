@@ -141,7 +141,7 @@ deviations; d = 2, 5 and 10. The library, and without a look at the gap in the t
 {few}
 ## Many valleys, and many clusters far apart
 
-Inside one cluster one valley may be near 1, but not ten. {n_crowded} sets of 20 and 50 Gaussians
+Inside one cluster one valley may be near 1, but seldom ten. {n_crowded} sets of 20 and 50 Gaussians
 of 100 points each that touch; d = 2 and 3. The library; with the same level for any number; and
 with one that falls by less or more:
 
