@@ -14,6 +14,7 @@ import harness  # isort: skip  (limits the threads before numpy is imported)
 
 import sys
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from unittest.mock import patch
 
@@ -111,17 +112,9 @@ def cells():
     for method in (CHOSEN, *PARTS):
         for name in MANY:
             yield harness.Cell(name, method, selection.FEW, 0)
-    for method in (CHOSEN, *CLEAR):
-        for name in suite.FEW_EACH:
-            yield harness.Cell(name, method, selection.WHOLE, 0)
-    for method in (CHOSEN, *SEVERAL):
-        for name in CROWDED:
-            yield harness.Cell(name, method, selection.WHOLE, 0)
-    for method in (CHOSEN, *FAR):
-        for name in suite.FAR:
-            yield harness.Cell(name, method, selection.WHOLE, 0)
-    for method in (CHOSEN, *EXTENT, *SPACE):
-        for name in suite.WIDER:
+    whole = ((CLEAR, suite.FEW_EACH), (SEVERAL, CROWDED), (FAR, suite.FAR))
+    for methods, names in (*whole, (EXTENT | SPACE, suite.WIDER)):
+        for method, name in product((CHOSEN, *methods), names):
             yield harness.Cell(name, method, selection.WHOLE, 0)
     for method in (CHOSEN, *STRAYS, *EVENLY, *DRAWS):
         for name in suite.SMALL_GROUPS:
