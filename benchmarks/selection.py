@@ -56,7 +56,11 @@ def cells(n_seeds):
     wanted += [(name, ALL) for name in suite.OUTSIDE]
     further = [(method, name) for method in FURTHER for name in more]
     further += [(method, name) for method in ALONE for name in (*suite.ONE_FEATURE, *suite.PAIRS)]
-    further += [(method, name) for method in CROWDING for name in (*suite.CROWDED, *suite.FAR)]
+    further += [
+        (method, name)
+        for method in CROWDING
+        for name in (*suite.CROWDED, *suite.FAR, *suite.IMITATIONS)
+    ]
     one = [*suite.UNIMODAL, *suite.WIDER, *suite.CURVES]
     further += [(method, name) for method in SPLITTING for name in one]
     further = [(method, name, ALL) for method, name in further]

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Unavailable, gaussians_and_student
+from imitations import LIKE
 from sklearn import datasets as bundled
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
@@ -358,6 +359,8 @@ APART |= {
     for n in (1_000, 5_000)
     for copy in range(4)
 }
+IMITATED = {f"like/{name}_{copy}": make for name, make in LIKE.items() for copy in range(3)}
+IMITATIONS = tuple(IMITATED)
 PAIRS, CROWDED, FAR = tuple(PAIR), tuple(CROWD), tuple(APART)
 RARE_GROUPS, MANY_FEATURES, MANY_SAMPLES = tuple(RARE), tuple(FEATURES), tuple(SAMPLES)
 BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
@@ -367,7 +370,7 @@ UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
 WIDER, CURVES, DENSE_CURVES = tuple(ELONGATED), tuple(CURVED), tuple(DENSE)
 TOUCHING, ONE_FEATURE = tuple(TOUCH), tuple(SINGLE)
 MAKERS = GENERATED | MANY | SMALL | RARE | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH
-MAKERS |= SINGLE | PAIR | CROWD | APART | FEATURES | SAMPLES
+MAKERS |= SINGLE | PAIR | CROWD | APART | IMITATED | FEATURES | SAMPLES
 # All sets for classification in the package of which each feature is numeric and has more than
 # eight values, but those of the suite or of other benchmarks. No rule was chosen by them.
 KEEL = """banana bupa letter magic movement_libras phoneme pima ring sonar spambase texture twonorm
