@@ -120,7 +120,7 @@ def aggregation(rng):
     ]
     bridges = [box(rng, (14, 22.3), (18.4, 23.2), 10), box(rng, (15, 7.6), (17.6, 8.6), 8)]
     return labelled(
-        [np.vstack([parts[0], bridges[0]]), parts[1], np.vstack([parts[2], bridges[1]])] + parts[3:]
+        [np.vstack([parts[0], bridges[0]]), parts[1], np.vstack([parts[2], bridges[1]]), *parts[3:]]
     )
 
 
@@ -129,8 +129,8 @@ def compound(rng):
     sparse = box(rng, (28, 5), (40, 22), 70)
     sparse = sparse[np.linalg.norm(sparse - (34, 13), axis=1) > 3.4]
     return labelled(
-        gaussians(rng, [(13, 19), (19, 19)], (50, 92), 1.25)
-        + [
+        [
+            *gaussians(rng, [(13, 19), (19, 19)], (50, 92), 1.25),
             arc(rng, (16, 9), 5, (0, 2 * np.pi), 158, 0.35),
             disk(rng, (16, 9), (1.6, 1.6), 38),
             np.asarray((34, 13)) + 1.2 * rng.normal(size=(45, 2)),
@@ -183,14 +183,19 @@ def d31(rng):
     return labelled(gaussians(rng, scattered(rng, 31, 30.0, 3.6), 100, 0.75))
 
 
+def turning(rng, n, n_features, length):
+    """A curve of n points that turns slowly."""
+    steps = rng.normal(size=n_features) + np.cumsum(
+        rng.normal(size=(n, n_features)) * 2 / np.sqrt(n), axis=0
+    )
+    return np.cumsum(steps * (length / n / np.linalg.norm(steps, axis=1, keepdims=True)), axis=0)
+
+
 def worms(rng, n_features, k, n):
-    """Random walks that turn slowly, of unequal width along the way."""
+    """Such curves of which one end is thicker than the other."""
     parts = []
     for start in scattered(rng, k, 16.0, 2.0, n_features):
-        steps = rng.normal(size=n_features) + np.cumsum(
-            rng.normal(size=(n, n_features)) * 2 / np.sqrt(n), axis=0
-        )
-        path = np.cumsum(4 / n * steps / np.linalg.norm(steps, axis=1, keepdims=True), axis=0)
+        path = turning(rng, n, n_features, 4)
         width = np.linspace(0.04, 0.16, n)[:, None] * np.sqrt(2 / n_features)
         parts.append(start + path + width * rng.normal(size=path.shape))
     return labelled(parts)
@@ -250,7 +255,7 @@ def chameleon(rng, shapes, n, noise):
         "bar": np.column_stack([5 * x, 0 * x]),
         "v": np.array([(0, 0), (1.5, 2.5), (3, 0)]),
         "ring": np.column_stack([1.5 * np.cos(2 * np.pi * x), 1.5 * np.sin(2 * np.pi * x)]),
-        "blob": np.zeros((2, 2)) + [[0, 0], [0.5, 0.5]],
+        "blob": np.array([(0, 0), (0.5, 0.5)]),
         "hook": np.array([(0, 0), (0, 3), (2.5, 3), (2.5, 1.5)]),
     }
     parts, columns = [], int(np.ceil(np.sqrt(len(shapes))))

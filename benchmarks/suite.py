@@ -4,10 +4,11 @@
 ``BLOBS_MANY`` sets with up to 100 clusters, ``SMALL_GROUPS`` and ``RARE_GROUPS`` sets with a small
 one among large ones, ``FEW_EACH`` sets of many clusters of few points, ``TOUCHING`` sets of
 Gaussians that overlap, ``PAIRS`` of them in one feature, ``CROWDED`` of many, ``FAR`` sets of
-clusters far apart, and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such
-sets for choosing constants; ``ONE_FEATURE``, ``MANY_FEATURES`` and ``MANY_SAMPLES``: with fewer or
-more features, and more samples; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``: with directions of
-unequal width, and along curves, of up to 1,000 points and of more); ``load`` reads or makes any.
+clusters far apart, ``IMITATIONS`` of other benchmarks' sets, and ``UNIMODAL`` sets in which every
+split is false (``UNIMODAL_TUNED``: such sets for choosing constants; ``ONE_FEATURE``,
+``MANY_FEATURES`` and ``MANY_SAMPLES``: with fewer or more features, and more samples; ``WIDER``,
+``CURVES`` and ``DENSE_CURVES``: with directions of unequal width, and along curves, of up to 1,000
+points and of more); ``load`` reads or makes any.
 """
 
 import csv
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Unavailable, gaussians_and_student
-from imitations import LIKE
+from imitations import LIKE, labelled, turning
 from sklearn import datasets as bundled
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
@@ -87,14 +88,10 @@ def bent(rng, n_clusters, n_features, n_samples):
     """Thick curves of length 15 that turn slowly, far from one another; noise of 0.4."""
     parts = []
     for _ in range(n_clusters):
-        n = n_samples // n_clusters
-        steps = rng.normal(size=n_features) + np.cumsum(
-            rng.normal(size=(n, n_features)) * 2 / np.sqrt(n), axis=0
-        )
-        steps *= 15 / n / np.linalg.norm(steps, axis=1, keepdims=True)
-        path = rng.uniform(0, 40, n_features) + np.cumsum(steps, axis=0)
+        curve = turning(rng, n_samples // n_clusters, n_features, 15)
+        path = rng.uniform(0, 40, n_features) + curve
         parts.append(path + 0.4 * rng.normal(size=path.shape))
-    return np.concatenate(parts), np.repeat(np.arange(n_clusters), n) + 1
+    return labelled(parts)
 
 
 def varied(rng, n_features, sizes, stds):

@@ -134,8 +134,10 @@ def more_units(estimator: GeminiClustering, n_units: int, found: int, shard: Sha
         return 0
     n_samples, n_distinct = _spread_sizes(estimator, shard)
     most = min(MOST_UNITS, n_samples // UNIT_SAMPLES, n_distinct)
-    few = n_units >= UNITS and 3 * found > n_units
-    return 2 * n_units if few and 2 * n_units <= most else 0
+    more = n_units
+    while UNITS <= more <= most // 2 and 3 * found > more:
+        more *= 2
+    return more if more > n_units else 0
 
 
 def resolve_number(estimator: GeminiClustering, tree: MergeTree) -> int:

@@ -29,8 +29,15 @@ RANKS = 60
 LARGEST_OF_VIEWS = 54
 """The largest scale where there are several views: what larger ones show, these show, too."""
 
-TREE_FEATURES = 15
-"""Up to so many features a tree finds neighbours faster than products of all pairs."""
+TREE_FEATURES = 5
+"""Up to so many features, a tree finds neighbours faster than products of all pairs do."""
+
+TREE_SHARE = 0.12
+"""In more, it does where boxes around the neighbours of a point hold at most this share of all
+points, of which a tree leaves out the others. Of one round cluster that is not so."""
+
+BOXED, BOXES = 2_000, 50
+"""So many points, and boxes around so many of them, show it."""
 
 LEAF_SIZE = 32
 """Of its leaves, the quickest for this many neighbours."""
@@ -187,7 +194,7 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
 
     points = points - points.mean(0)
     n_nearest = min(len(points), n_neighbours + 1)
-    if points.shape[1] <= TREE_FEATURES:
+    if points.shape[1] <= TREE_FEATURES or share_in_boxes(points, n_nearest) <= TREE_SHARE:
         tree = KDTree(points, leafsize=LEAF_SIZE)
 
         def nearest(queries: Array) -> tuple[Array, Array]:
@@ -209,6 +216,18 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
 
     distances, neighbours = nearest(points)
     return View(distances[:, 1:], neighbours[:, 1:], points.shape[1], points, midway, points)
+
+
+def share_in_boxes(points: Array, n_nearest: int) -> float:
+    """The mean share of points in the smallest boxes around balls that hold so many."""
+    some = points[np.unique(np.linspace(0, len(points) - 1, BOXED).astype(int))]
+    nearest = -(-n_nearest * len(some) // len(points))
+    shares = []
+    for center in some[:: -(-len(some) // BOXES)]:
+        apart = np.abs(some - center)
+        radius = np.partition(np.linalg.norm(apart, axis=1), nearest - 1)[nearest - 1]
+        shares.append((apart <= radius).all(1).mean())
+    return float(np.mean(shares))
 
 
 def _refine(distances: Array, neighbours: Array, queries: Array, points: Array) -> None:

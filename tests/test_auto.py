@@ -25,10 +25,12 @@ from gemclust import (
     select_n_clusters,
     thresholds,
 )
+from gemclust.distributed import ALONE
 from gemclust.metrics import gemini_score
 from gemclust.models import Perceptron
 from gemclust.objectives import MMD, OBJECTIVES, SlicedWasserstein, Wasserstein
 from gemclust.progress import Progress
+from gemclust.shards import Shard
 
 CENTRES = [(0, 0), (9, 0), (0, 9)]
 X, TRUTH = make_blobs(150, centers=CENTRES, random_state=0)
@@ -536,6 +538,31 @@ def test_valleys_between_pieces_of_a_cluster_are_not_real(n_clusters):
     for a, b in enumerate(np.nanargmin(valleys, axis=1)):
         # Pieces of one moon that do not touch have no edge between them.
         assert (valleys[a, b] < 1) == (of[a] == of[b]) == (of.count(of[a]) > 1)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_units", "found", "more"),
+    [
+        (4_000, 100, 33, 0),
+        (4_000, 100, 34, 200),
+        (4_000, 100, 66, 200),
+        (4_000, 100, 67, 400),
+        (4_000, 100, 100, 400),
+        (3_199, 100, 100, 200),  # eight samples for each unit
+        (1_599, 100, 100, 0),
+        (4_000, 200, 67, 400),
+        (9_000, 400, 400, 0),
+        (700, 87, 87, 0),
+    ],
+)
+def test_more_units_are_trained_until_there_are_three_for_each_cluster(
+    n_samples, n_units, found, more
+):
+    samples = np.random.RandomState(0).normal(size=(n_samples, 2)).astype(np.float32)
+    shard = Shard(samples, np.ones(n_samples, dtype=np.float32), None, ALONE)
+    assert automatic.more_units(make(), n_units, found, shard) == more
+    assert automatic.more_units(make(n_units=100), n_units, found, shard) == 0
+    assert automatic.more_units(make(found), n_units, found, shard) == 0
 
 
 def test_many_clusters_that_touch_tell_together(monkeypatch):

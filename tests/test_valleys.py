@@ -28,6 +28,7 @@ from gemclust.views import (
     as_distances,
     evidence_in,
     scaled,
+    share_in_boxes,
     view_of_distances,
     views_of,
 )
@@ -150,6 +151,32 @@ def test_equal_points_have_no_distance(n_features, shift):
     np.testing.assert_allclose(view.distances, expected, rtol=1e-6, atol=1e-12)
     middle, _ = view.midway(np.array([0]), np.array([1]))
     np.testing.assert_array_equal(middle[:, :2], 0)
+
+
+@pytest.mark.parametrize("n_nearest", [1, 4, 10])
+def test_share_of_points_in_boxes_around_balls(n_nearest):
+    points, _ = three_groups(16, n_features=6)
+    within = np.sort(cdist(points, points), axis=1)[:, n_nearest - 1]
+    expected = (cdist(points, points, "chebyshev") <= within[:, None]).mean()
+    assert share_in_boxes(points, n_nearest) == pytest.approx(expected)
+    # Where groups are far apart, no box reaches from one to another.
+    assert share_in_boxes(np.vstack([points, points + 1e6]), n_nearest) == pytest.approx(
+        expected / 2
+    )
+
+
+@pytest.mark.parametrize("n_features", [7, 30])
+def test_neighbours_are_the_same_by_tree_and_by_products(n_features, monkeypatch):
+    points, _ = three_groups(n_features=n_features)
+    found = []
+    for share in (0, 1):
+        monkeypatch.setattr(views_module, "TREE_SHARE", share)
+        view = views_of(points, 30, rng())[0]
+        # Both points of a pair are as near to its middle.
+        midway, _ = view.midway(*view.neighbours[:, :2].T)
+        found.append((view.distances, view.neighbours, midway))
+    for products, tree in zip(*found, strict=True):
+        np.testing.assert_allclose(products, tree)
 
 
 def test_points_on_a_lattice_are_spread_by_less_than_a_step():

@@ -2,12 +2,12 @@
 
 import numpy as np
 from datasets import load_mnist
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from gemclust import GeminiClustering
-from gemclust.automatic import resolve_n_units
 from gemclust.distributed import ALONE
 from gemclust.fitting import Fit
 from gemclust.metrics import gemini_score
@@ -18,16 +18,24 @@ from gemclust.shards import Shard
 from measures.timing import Outcome, alternate, endless, seconds
 
 WARM_UP = 12_000  # rows: enough for both to go the way they go on all
+# Samples, features and clusters.
 SELECTED = (
-    (100, 8),
-    (1_000, 8),
-    (10_000, 2),
-    (10_000, 8),
-    (10_000, 30),
-    (20_000, 8),
-    (100_000, 8),
-    (1_000_000, 8),
-    (10_000, 1_000),
+    (100, 8, 12),
+    (1_000, 8, 12),
+    (10_000, 2, 12),
+    (10_000, 8, 12),
+    (10_000, 30, 12),
+    (20_000, 8, 12),
+    (100_000, 8, 12),
+    (1_000_000, 8, 12),
+    (10_000, 1_000, 12),
+    (1_000, 8, 1),
+    (10_000, 2, 1),
+    (10_000, 8, 1),
+    (10_000, 30, 1),
+    (100_000, 8, 1),
+    (50_000, 8, 100),
+    (50_000, 30, 100),
 )
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 
@@ -79,23 +87,29 @@ def growth(repeat, solver, iterations=None, batch_size=None):
     }
 
 
-def selection(repeat, n_samples, n_features):
+def selection(repeat, n_samples, n_features, n_clusters):
     """A fit that finds the number of clusters, and one of its units alone."""
-    X, y = make_blobs(n_samples, n_features, centers=12, center_box=(-20, 20), random_state=0)
+    box = (-20, 20)
+    X, y = make_blobs(n_samples, n_features, centers=n_clusters, center_box=box, random_state=0)
     X = X.astype(np.float32)
     ours = GeminiClustering("auto", random_state=repeat)
-    for call in (ours.fit, lambda some: units_alone(ours, some)):
-        call(X[:1_000])
-    times = alternate([lambda: ours.fit(X), lambda: units_alone(ours, X)], 1, repeat)
-    agreement = adjusted_rand_score(y, ours.labels_)
-    return {"": Outcome(*times, f"{ours.n_clusters_} of 12 clusters, ARI {agreement:.3f}")}
+    ours.fit(X[:1_000])
+    n_units = n_units_of(clone(ours).fit(X))
+    units_alone(ours, X[:1_000], n_units)
+    times = alternate([lambda: ours.fit(X), lambda: units_alone(ours, X, n_units)], 1, repeat)
+    found = f"{ours.n_clusters_} of {n_clusters} clusters of {n_units} units"
+    return {"": Outcome(*times, f"{found}, ARI {adjusted_rand_score(y, ours.labels_):.3f}")}
 
 
-def units_alone(model, X):
+def n_units_of(model):
+    """With how many units it ended."""
+    return sum(len(units) for units in model.selection_.leaves)
+
+
+def units_alone(model, X, n_units):
     """A fit of the estimator in which each unit is a cluster: it looks for no valleys."""
     shard = Shard(X, np.broadcast_to(np.float32(1), len(X)), None, ALONE)
     fit = Fit(model, shard, get_objective("mmd_ovo"), Progress(model, 0))
-    n_units = resolve_n_units(model, shard)
     fit.train(n_units, merging=True)
     units = [[unit] for unit in range(n_units)]
     kept = fit.winners(0, units)

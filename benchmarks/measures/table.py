@@ -144,10 +144,14 @@ MEASURES["growth/adam"] = measure(
     batch_size=1000,
 )
 MEASURES["growth/lbfgs"] = measure(large.growth, exponent("L-BFGS, whole fit"), solver="lbfgs")
-for n_samples, n_features in large.SELECTED:
-    row = slower_than("its units", f'n_clusters="auto", {n_samples:,} x {n_features:,}', 2)
-    MEASURES[f"selection/{n_samples}x{n_features}"] = measure(
-        large.selection, row, n_samples=n_samples, n_features=n_features
+for n_samples, n_features, n_clusters in large.SELECTED:
+    title = f'n_clusters="auto", {n_samples:,} x {n_features:,}, {n_clusters} clusters'
+    MEASURES[f"selection/{n_samples}x{n_features}_k{n_clusters}"] = measure(
+        large.selection,
+        slower_than("its units", title.removesuffix("s") if n_clusters == 1 else title, 2),
+        n_samples=n_samples,
+        n_features=n_features,
+        n_clusters=n_clusters,
     )
 MEASURES["memory/ram"] = measure(
     process.memory,
