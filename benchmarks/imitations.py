@@ -1,7 +1,8 @@
 """Sets like those of further benchmarks, made from what their authors say of them.
 
-``LIKE`` holds a maker for each: RandomState -> X, y, with clusters from 1 and 0 for noise points.
-None of their values is here: numbers of samples and of clusters, shapes and distances are alike.
+``LIKE`` holds a maker for each, ``KINDS`` the same by kind: RandomState -> X, y, with clusters from
+1 and 0 for noise points. None of their values is here: shapes are alike, and roughly the numbers of
+points and of clusters and how near these are.
 
 S1 to S4, A1 to A3, Birch, Unbalance and G2: Fränti and Sieranoja (2018), K-means properties on six
 clustering benchmark datasets. Aggregation, compound, pathbased, spiral, jain, flame, R15 and D31:
@@ -267,7 +268,7 @@ def chameleon(rng, shapes, n, noise):
     return labelled(parts, box(rng, everything.min(0) - 1, everything.max(0) + 1, noise))
 
 
-def letters_and_moons(rng):
+def crescents_and_gaussians(rng):
     """Two crescents, a noisy arc and three Gaussians, amid noise."""
     parts = [
         arc(rng, (0, 0), 1.0, (0, np.pi), 350, 0.07),
@@ -302,22 +303,26 @@ def hubs(rng, n_features, std):
     return labelled(parts)
 
 
-LIKE = {f"s{step + 1}": partial(s_set, std=std) for step, std in enumerate((0.3, 0.42, 0.55, 0.65))}
-LIKE |= {f"a{step + 1}": partial(a_set, k=k) for step, k in enumerate((20, 35, 50))}
-LIKE |= {
+POINTS = {
+    f"s{step + 1}": partial(s_set, std=std) for step, std in enumerate((0.3, 0.42, 0.55, 0.65))
+}
+POINTS |= {f"a{step + 1}": partial(a_set, k=k) for step, k in enumerate((20, 35, 50))}
+POINTS |= {
     "birch1": birch_grid,
     "birch2": birch_sine,
     "unbalance": unbalance,
+    "r15": r15,
+    "d31": d31,
+    "worms_2": partial(worms, n_features=2, k=20, n=500),
+    "worms_64": partial(worms, n_features=64, k=20, n=500),
+}
+SHAPES = {
     "aggregation": aggregation,
     "compound": compound,
     "pathbased": pathbased,
     "spiral": spirals,
     "jain": jain,
     "flame": flame,
-    "r15": r15,
-    "d31": d31,
-    "worms_2": partial(worms, n_features=2, k=20, n=500),
-    "worms_64": partial(worms, n_features=64, k=20, n=500),
     "dense": dense,
     "fuzzyx": fuzzy_x,
     "line": line_and_disk,
@@ -328,6 +333,9 @@ LIKE |= {
     "zigzag": zigzags,
     "zigzag_noisy": partial(zigzags, n_noise=50),
     "zigzag_outliers": partial(zigzags, n_far=10),
+    "square": square,
+}
+NOISY = {
     "chameleon_t4": partial(
         chameleon, shapes=("wave", "bar", "v", "ring", "hook", "blob"), n=1_150, noise=800
     ),
@@ -344,14 +352,17 @@ LIKE |= {
         n=950,
         noise=400,
     ),
-    "moons_and_arcs": letters_and_moons,
-    "square": square,
+    "moons_and_arcs": crescents_and_gaussians,
 }
-LIKE |= {
-    f"g2_{d}_{std}": partial(pair, n_features=d, std=std)
+PAIRS = {
+    f"{kind}_{d}_{std}": partial(make, n_features=d, std=std)
+    for kind, make in (("g2", pair), ("h2", hubs))
     for d, std in ((1, 20), (2, 30), (4, 30), (8, 50), (16, 50), (64, 70))
 }
-LIKE |= {
-    f"h2_{d}_{std}": partial(hubs, n_features=d, std=std)
-    for d, std in ((1, 20), (2, 30), (4, 30), (8, 50), (16, 50), (64, 70))
+KINDS = {
+    "many clusters": POINTS,
+    "shapes": SHAPES,
+    "shapes in noise": NOISY,
+    "two clusters, d = 1 to 64": PAIRS,
 }
+LIKE = {name: make for kind in KINDS.values() for name, make in kind.items()}

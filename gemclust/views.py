@@ -29,15 +29,16 @@ RANKS = 60
 LARGEST_OF_VIEWS = 54
 """The largest scale where there are several views: what larger ones show, these show, too."""
 
-TREE_FEATURES = 5
-"""Up to so many features, a tree finds neighbours faster than products of all pairs do."""
+TREE_FEATURES = 15
+"""Of few points in up to so many features, a tree finds neighbours faster than products of all
+pairs do."""
 
 TREE_SHARE = 0.12
-"""In more, it does where boxes around the neighbours of a point hold at most this share of all
-points, of which a tree leaves out the others. Of one round cluster that is not so."""
+"""Of many, it does where boxes around the neighbours of a point hold at most this share of them
+all: it leaves out the others. Of one round cluster in many features that is not so."""
 
 BOXED, BOXES = 2_000, 50
-"""So many points, and boxes around so many of them, show it."""
+"""More points than these are many; boxes are put around so many of so many of them."""
 
 LEAF_SIZE = 32
 """Of its leaves, the quickest for this many neighbours."""
@@ -194,7 +195,7 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
 
     points = points - points.mean(0)
     n_nearest = min(len(points), n_neighbours + 1)
-    if points.shape[1] <= TREE_FEATURES or share_in_boxes(points, n_nearest) <= TREE_SHARE:
+    if by_tree(points, n_nearest):
         tree = KDTree(points, leafsize=LEAF_SIZE)
 
         def nearest(queries: Array) -> tuple[Array, Array]:
@@ -216,6 +217,14 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
 
     distances, neighbours = nearest(points)
     return View(distances[:, 1:], neighbours[:, 1:], points.shape[1], points, midway, points)
+
+
+def by_tree(points: Array, n_nearest: int) -> bool:
+    """Whether to find so many neighbours by a tree, not by products of all pairs."""
+    n_points, n_features = points.shape
+    if n_points <= BOXED:
+        return n_features <= TREE_FEATURES
+    return n_features <= PLAIN_FEATURES or share_in_boxes(points, n_nearest) <= TREE_SHARE
 
 
 def share_in_boxes(points: Array, n_nearest: int) -> float:

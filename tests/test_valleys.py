@@ -26,6 +26,7 @@ from gemclust.views import (
     RANKS,
     SCALES,
     as_distances,
+    by_tree,
     evidence_in,
     scaled,
     share_in_boxes,
@@ -165,12 +166,28 @@ def test_share_of_points_in_boxes_around_balls(n_nearest):
     )
 
 
+@pytest.mark.parametrize(
+    ("n_points", "n_features", "n_clusters", "expected"),
+    [
+        (2_000, 15, 1, True),
+        (2_000, 16, 1, False),
+        (2_001, 3, 1, True),
+        (2_001, 16, 1, False),
+        (2_001, 16, 20, True),
+    ],
+)
+def test_many_points_of_separate_clusters_have_a_tree(n_points, n_features, n_clusters, expected):
+    centers = 100 * rng().normal(size=(n_clusters, n_features))
+    points, _ = make_blobs(n_points, centers=centers, random_state=0)
+    assert by_tree(points, 56) == expected
+
+
 @pytest.mark.parametrize("n_features", [7, 30])
 def test_neighbours_are_the_same_by_tree_and_by_products(n_features, monkeypatch):
     points, _ = three_groups(n_features=n_features)
     found = []
-    for share in (0, 1):
-        monkeypatch.setattr(views_module, "TREE_SHARE", share)
+    for tree in (False, True):
+        monkeypatch.setattr(views_module, "by_tree", lambda *_, tree=tree: tree)
         view = views_of(points, 30, rng())[0]
         # Both points of a pair are as near to its middle.
         midway, _ = view.midway(*view.neighbours[:, :2].T)
