@@ -3,12 +3,12 @@
 ``NAMES`` holds the 84 sets of the suite, ``OUTSIDE`` real ones that no rule was chosen by,
 ``BLOBS_MANY`` sets with up to 100 clusters, ``SMALL_GROUPS`` and ``RARE_GROUPS`` sets with a small
 one among large ones, ``FEW_EACH`` sets of many clusters of few points, ``TOUCHING`` sets of
-Gaussians that overlap, ``PAIRS`` of them in one feature, ``CROWDED`` of many, ``FAR`` sets of
-clusters far apart, ``IMITATIONS`` of other benchmarks' sets, and ``UNIMODAL`` sets in which every
-split is false (``UNIMODAL_TUNED``: such sets for choosing constants; ``ONE_FEATURE``,
-``MANY_FEATURES`` and ``MANY_SAMPLES``: with fewer or more features, and more samples; ``WIDER``,
-``CURVES`` and ``DENSE_CURVES``: with directions of unequal width, and along curves, of up to 1,000
-points and of more); ``load`` reads or makes any.
+Gaussians that overlap, ``PAIRS`` of them in one feature, ``CROWDED`` and ``CLOSE`` of many (the
+latter for choosing constants), ``FAR`` sets of clusters far apart, ``IMITATIONS`` of other
+benchmarks' sets, and ``UNIMODAL`` sets in which every split is false (``UNIMODAL_TUNED``: such sets
+for choosing constants; ``ONE_FEATURE``, ``MANY_FEATURES`` and ``MANY_SAMPLES``: with fewer or more
+features, and more samples; ``WIDER``, ``CURVES`` and ``DENSE_CURVES``: with directions of unequal
+width, and along curves, of up to 1,000 points and of more); ``load`` reads or makes any.
 """
 
 import csv
@@ -341,6 +341,24 @@ CROWD = {
     for apart in (4, 4.5, 5)
     for copy in range(2)
 }
+# Such sets for choosing constants: of as many points each, or of 40 and 250.
+NEAR = {
+    f"close/k{k}_d{d}_apart{apart}_{copy}": partial(
+        touching, n_clusters=k, n_features=d, n_samples=100 * k, apart=apart
+    )
+    for k in (15, 30, 40)
+    for d in (2, 3, 4)
+    for apart in (3.75, 4, 4.25, 4.5)
+    for copy in range(2)
+} | {
+    f"close/k{k}_d{d}_apart{apart}_n{n}": partial(
+        touching, n_clusters=k, n_features=d, n_samples=n * k, apart=apart
+    )
+    for k in (15, 30)
+    for d in (2, 3)
+    for apart in (4, 4.5)
+    for n in (40, 250)
+}
 # All in one box with sides of 40 standard deviations, in so many features far from one another.
 APART = {
     f"far/k{k}_d{d}_n{n}_{copy}": partial(boxed, n_clusters=k, n_features=d, n_samples=n)
@@ -358,6 +376,7 @@ APART |= {
 }
 IMITATED = {f"like/{name}_{copy}": make for name, make in LIKE.items() for copy in range(3)}
 IMITATIONS = tuple(IMITATED)
+CLOSE = tuple(NEAR)
 PAIRS, CROWDED, FAR = tuple(PAIR), tuple(CROWD), tuple(APART)
 RARE_GROUPS, MANY_FEATURES, MANY_SAMPLES = tuple(RARE), tuple(FEATURES), tuple(SAMPLES)
 BLOBS_MANY, SMALL_GROUPS, FEW_EACH = tuple(MANY), tuple(SMALL), tuple(FEW)
@@ -367,7 +386,7 @@ UNIMODAL = tuple(name for name in SPLITS if name[-1] in "23")
 WIDER, CURVES, DENSE_CURVES = tuple(ELONGATED), tuple(CURVED), tuple(DENSE)
 TOUCHING, ONE_FEATURE = tuple(TOUCH), tuple(SINGLE)
 MAKERS = GENERATED | MANY | SMALL | RARE | FEW | SPLITS | ELONGATED | CURVED | DENSE | TOUCH
-MAKERS |= SINGLE | PAIR | CROWD | APART | IMITATED | FEATURES | SAMPLES
+MAKERS |= SINGLE | PAIR | CROWD | NEAR | APART | IMITATED | FEATURES | SAMPLES
 # All sets for classification in the package of which each feature is numeric and has more than
 # eight values, but those of the suite or of other benchmarks. No rule was chosen by them.
 KEEL = """banana bupa letter magic movement_libras phoneme pima ring sonar spambase texture twonorm

@@ -77,10 +77,11 @@ VIEWS |= {"scales to 86 in all views": {"views.LARGEST_OF_VIEWS": 86}}
 RULE = {"small groups in turn": {"valleys.JOINED_FIRST": np.inf}}
 CLEAR = {"no clear gap": {"thresholds.CLEAR_LEVEL": np.inf}}
 EXTENT = {"extent ignored": {"valleys.PLANE": np.inf}}
-SEVERAL = {"one level": {"thresholds.MANY": 0.0}}
-SEVERAL |= {f"several {value}": {"thresholds.MANY": value} for value in (0.05, 0.2)}
+SEVERAL = {"one level": {"thresholds.MANY": 0.0, "thresholds.MANY_SURROUNDED": 0.0}}
+SEVERAL |= {f"several {value}": {"thresholds.MANY_SURROUNDED": value} for value in (0.1, 0.15, 0.3)}
+CURVES = {"several 0.2 along curves": {"thresholds.SURROUNDED": 0.0}}
 FAR = {f"clear parts {value:g}": {"thresholds.PARTS": value} for value in (0.0, 0.5)}
-RULE |= CLEAR | SEVERAL | FAR | EXTENT
+RULE |= CLEAR | SEVERAL | CURVES | FAR | EXTENT
 RULE |= {"gap power 0": {"valleys.GAP_POWER": 0.0}, "deepest 1": {"valleys.DEEPEST": 1}}
 RULE |= {"level 1.1 at 1": {"valleys.NO_WAY_ROUND": 0.99}}
 # Five numbers instead of two, with a fall between 2 and 2.5 dimensions.
@@ -112,8 +113,15 @@ def cells():
     for method in (CHOSEN, *PARTS):
         for name in MANY:
             yield harness.Cell(name, method, selection.FEW, 0)
-    whole = ((CLEAR, suite.FEW_EACH), (SEVERAL, CROWDED), (FAR, suite.FAR))
-    for methods, names in (*whole, (EXTENT | SPACE, suite.WIDER)):
+    groups = (
+        (CLEAR, suite.FEW_EACH),
+        (SEVERAL | CURVES, suite.CLOSE),
+        (SEVERAL | CURVES, CROWDED),
+        (FAR | CURVES, suite.FAR),
+        (SEVERAL | CURVES, suite.DENSE_CURVES),
+        (EXTENT | SPACE, suite.WIDER),
+    )
+    for methods, names in groups:
         for method, name in product((CHOSEN, *methods), names):
             yield harness.Cell(name, method, selection.WHOLE, 0)
     for method in (CHOSEN, *STRAYS, *EVENLY, *DRAWS):

@@ -24,6 +24,10 @@ MANY, LEAST = 0.1, 0.65
 """The level that several valleys must reach falls by so much with the logarithm of their number,
 but no lower than this: inside one cluster, one valley may be near 1, but seldom ten are."""
 
+SURROUNDED, MANY_SURROUNDED = 6.0, 0.2
+"""Where groups touch so many others each, as in a plane, it falls by this much more steeply: few
+valleys are there by chance where there are ways round. Along curves there are none."""
+
 PARTS = 0.27
 """The level rises by so much with the logarithm of the number of clear valleys for each that is to
 be real: each of the parts between them may have one by chance, but not all of them have."""
@@ -56,16 +60,17 @@ class Thresholds:
         return significance / levels[np.searchsorted(self.least, significance, side="right")]
 
 
-def thresholds(heights: Array, counts: Array) -> Thresholds:
+def thresholds(heights: Array, counts: Array, touched: float = 0.0) -> Thresholds:
     r"""Those of a tree of these heights, of which at least `MERGES` count (`counts`).
 
     Heights below the last gap are what this very sample has inside its clusters, as far as the
     groups are large enough to say so; the n above are clear. The highest j below are real if the
     last of them reaches
 
-    .. math:: 1 + 0.27 \max(0, \ln\tfrac{n}{3 j}) - 0.1 \max(0, \ln\tfrac{j}{3})
+    .. math:: 1 + 0.27 \max(0, \ln\tfrac{n}{3 j}) - c \max(0, \ln\tfrac{j}{3})
 
-    or 0.65, if this is more. From the half of the largest such j on, they end at the widest gap.
+    or 0.65, if this is more; c is 0.2 if a group touches 6 others or more in the mean (`touched`),
+    else 0.1. From the half of the largest such j on, they end at the widest gap.
     """
     falling = np.sort(heights[counts])[::-1]
     if len(falling) < MERGES:
@@ -75,7 +80,8 @@ def thresholds(heights: Array, counts: Array) -> Thresholds:
     others = falling[n_clear:]
     numbers = np.arange(1, len(others) + 1)
     several = 1 + PARTS * np.log(np.maximum(1, n_clear / (FEW * numbers)))
-    several -= MANY * np.log(np.maximum(1, numbers / FEW))
+    many = MANY_SURROUNDED if touched >= SURROUNDED else MANY
+    several -= many * np.log(np.maximum(1, numbers / FEW))
     several = np.maximum(several, LEAST)
     one = several[0]
     fewest = int((others >= one).sum())

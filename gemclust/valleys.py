@@ -167,6 +167,11 @@ class Valleys:
             if view.coordinates.shape[1] > PLANE
         }
 
+    def touched(self) -> float:
+        """How many others a group touches in the first view, in the mean."""
+        edges = np.isfinite(self.saddle[self.view == 0]).any(0)
+        return float(edges.sum() / len(self.size))
+
     def depths(self, group: int, others: Any = slice(None)) -> Depths:
         """The valleys between a group and others, of which each is a column."""
         size, both = self.size[others], self.size[others] + self.size[group]
@@ -257,7 +262,7 @@ def merge(valleys: Valleys) -> tuple[Array, Array, Thresholds]:
     rho = valleys.matrix()
     pairs = np.zeros((n_groups - 1, 2), dtype=int)
     size, counts = np.zeros(n_groups - 1), np.zeros(n_groups - 1, dtype=bool)
-    found = []
+    found, touched = [], valleys.touched()
     for step in range(n_groups - 1):
         order = np.where(valleys.beside_small(), np.minimum(rho, JOINED_FIRST + 1e-9 * rho), rho)
         i, j = map(int, np.unravel_index(order.argmin(), rho.shape))
@@ -270,7 +275,7 @@ def merge(valleys: Valleys) -> tuple[Array, Array, Thresholds]:
         rho[j] = rho[:, j] = np.inf
         rho[i] = rho[:, i] = valleys.significance(i)
     heights = heights_of(pairs, found, size, counts)
-    levels = thresholds(heights, counts) if valleys.seen_midway else Thresholds()
+    levels = thresholds(heights, counts, touched) if valleys.seen_midway else Thresholds()
     return pairs, levels(heights), levels
 
 
