@@ -17,6 +17,7 @@ from valleys import (
     CLEAR,
     CONSTANTS,
     CROWDED,
+    CURVES,
     DRAWS,
     EVENLY,
     EXTENT,
@@ -32,7 +33,8 @@ from valleys import (
 )
 
 from gemclust.selection import POINTS_PER_UNIT, STRAY_NEIGHBOURS
-from gemclust.thresholds import MANY as MANY_FALL
+from gemclust.thresholds import MANY as ALONG_CURVES
+from gemclust.thresholds import MANY_SURROUNDED, SURROUNDED
 from gemclust.thresholds import PARTS as CLEAR_PARTS
 from gemclust.units import LANDMARKS, SAMPLES_PER_UNIT, UNIT_ITERATIONS, WIDTH
 from gemclust.valleys import DEEPEST, EACH_DIRECTION, GAP_POWER, NO_WAY_ROUND, PART, factor
@@ -112,7 +114,8 @@ smaller differences say nothing.
 - small groups in turn: they are joined by the valleys around them like all others, not first.
 - no clear gap: none raises what is above it, or the level below.
 - one level: the same for one valley and for many; several ({several:g}): how much it falls with
-  the logarithm of their number.
+  the logarithm of their number where each unit touches {surrounded:g} others in the mean;
+  along curves: the same where it touches fewer, too.
 - clear parts ({clear_parts:g}): how much the level rises with the logarithm of the number of clear
   valleys for each valley that is to be real.
 - extent ignored: groups that are wide in few directions only are judged by the local dimension.
@@ -141,14 +144,22 @@ deviations; d = 2, 5 and 10. The library, and without a look at the gap in the t
 {few}
 ## Many valleys, and many clusters far apart
 
-Inside one cluster one valley may be near 1, but seldom ten. {n_crowded} sets of 20 and 50 Gaussians
-of 100 points each that touch; d = 2 and 3. The library; with the same level for any number; and
-with one that falls by less or more:
+Inside one cluster one valley may be near 1, but seldom ten. The library, where the level falls by
+{several:g} ln(j / 3) for j valleys, and by {along_curves:g} ln(j / 3) where units touch fewer than
+{surrounded:g} others in the mean; with the same level for any number; with other falls of the first
+kind; and with no difference between the two. {n_close} sets of 15 to 40 Gaussians that touch, 3.75
+to 4.5 standard deviations apart, d = 2, 3, 4, by which the first number was chosen:
+
+{close}
+{n_crowded} more, by which nothing was: 20 and 50 Gaussians of 100 points each, d = 2 and 3.
 
 {crowded}
+What a larger fall costs: {n_dense} thick curves of 3,000 and 10,000 points, each one cluster.
+
+{dense}
 Below a gap under many clear valleys, few valleys must be more significant, as each cluster may have
 one by chance. {n_far} sets of 3, 12 and 30 Gaussians, or of 12 and 30 thick curves, all far apart.
-The library, without that, and with more of it:
+The library, without that, and with more of it; and with the larger fall along curves, too:
 
 {far}
 ## Data that is wide in few directions
@@ -344,7 +355,9 @@ def main():
         landmarks=LANDMARKS,
         points=POINTS_PER_UNIT,
         power=GAP_POWER,
-        several=MANY_FALL,
+        several=MANY_SURROUNDED,
+        surrounded=SURROUNDED,
+        along_curves=ALONG_CURVES,
         clear_parts=CLEAR_PARTS,
         largest=LARGEST_OF_VIEWS,
         deepest=DEEPEST,
@@ -354,10 +367,14 @@ def main():
         strays=STRAY_NEIGHBOURS,
         n_few=len(suite.FEW_EACH),
         few=of_each(results, CLEAR, suite.FEW_EACH),
+        n_close=len(suite.CLOSE),
+        close=of_each(results, SEVERAL | CURVES, suite.CLOSE),
         n_crowded=len(CROWDED),
-        crowded=of_each(results, SEVERAL, CROWDED),
+        crowded=of_each(results, SEVERAL | CURVES, CROWDED),
+        n_dense=len(suite.DENSE_CURVES),
+        dense=of_each(results, SEVERAL | CURVES, suite.DENSE_CURVES),
         n_far=len(suite.FAR),
-        far=of_each(results, FAR, suite.FAR),
+        far=of_each(results, FAR | CURVES, suite.FAR),
         n_wider=len(suite.WIDER),
         wider=splits_of_wider(results),
         n_small=len(suite.SMALL_GROUPS),

@@ -567,13 +567,16 @@ def test_more_units_are_trained_until_there_are_three_for_each_cluster(
 
 def test_many_clusters_that_touch_tell_together(monkeypatch):
     rng = np.random.RandomState(0)
-    grid = 4.2 * np.stack(np.meshgrid(range(5), range(5)), axis=-1).reshape(-1, 2)
+    grid = 4.0 * np.stack(np.meshgrid(range(5), range(5)), axis=-1).reshape(-1, 2)
     samples = np.repeat(grid, 100, axis=0) + rng.normal(size=(2500, 2))
     model = make().fit(samples)
-    assert 23 <= model.n_clusters_ <= 26
-    # One by one, a third of them are not.
-    monkeypatch.setattr(thresholds, "MANY", 0.0)
+    assert 24 <= model.n_clusters_ <= 26
+    # Along curves, more of such valleys are there by chance.
+    monkeypatch.setattr(thresholds, "SURROUNDED", 100.0)
     assert make().fit(samples).n_clusters_ < 20
+    # One by one, most of them are not real.
+    monkeypatch.setattr(thresholds, "MANY", 0.0)
+    assert make().fit(samples).n_clusters_ < 10
 
 
 def test_known_number_of_clusters_that_are_not_convex():

@@ -3,12 +3,22 @@
 import numpy as np
 import pytest
 
-from gemclust.thresholds import FEW, LEAST, MANY, MERGES, PARTS, Thresholds, thresholds
+from gemclust.thresholds import (
+    FEW,
+    LEAST,
+    MANY,
+    MANY_SURROUNDED,
+    MERGES,
+    PARTS,
+    SURROUNDED,
+    Thresholds,
+    thresholds,
+)
 
 
-def divided(heights):
+def divided(heights, touched=0.0):
     heights = np.asarray(heights)
-    return thresholds(heights, np.ones(len(heights), dtype=bool))(heights)
+    return thresholds(heights, np.ones(len(heights), dtype=bool), touched)(heights)
 
 
 def inside(highest, n=37):
@@ -53,6 +63,16 @@ def test_several_valleys_are_real_at_a_lower_level_than_one(number, real):
     found = divided(np.r_[np.full(number, 0.905), inside(0.6)])
     assert (found >= 1).sum() == real
     np.testing.assert_array_equal(found[number:], inside(0.6))
+
+
+@pytest.mark.parametrize(("touched", "real"), [(0, 0), (SURROUNDED - 1e-6, 0), (SURROUNDED, 8)])
+def test_level_of_several_is_lower_where_groups_are_surrounded(touched, real):
+    assert 1 - MANY_SURROUNDED * np.log(8 / FEW) < 0.81 < 1 - MANY * np.log(8 / FEW)
+    found = divided(np.r_[np.full(8, 0.81), inside(0.6)], touched)
+    assert (found >= 1).sum() == real
+    # Of three and fewer, and of many, it is the same.
+    for number, height in ((3, 0.99), (400, LEAST - 1e-3)):
+        assert (divided(np.r_[np.full(number, height), inside(0.5)], touched) < 1).all()
 
 
 def test_level_of_several_ends():

@@ -396,6 +396,25 @@ def test_groups_without_an_edge_are_apart():
 # Merging
 
 
+def test_groups_touch_six_others_in_a_plane_and_two_along_a_curve():
+    def touched(points, labels):
+        return Valleys(views_of(points, 30, rng()), labels, 0).touched()
+
+    plane = rng().uniform(size=(5_000, 2)) * 10
+    # 64 of 100 squares touch four others, 32 three and 4 two; and others at corners, by chance.
+    assert (
+        3.6
+        < touched(plane, (np.floor(plane) @ [10, 1]).astype(int))
+        <= 8 * 0.64 + 5 * 0.32 + 3 * 0.04
+    )
+    turn = rng().uniform(0, 100, 5_000)
+    curve = np.column_stack([np.cos(turn / 16), np.sin(turn / 16)])
+    assert touched(curve, turn.astype(int)) == pytest.approx(2, abs=0.1)
+    far = 1_000 * np.arange(100)[:, None] + rng().normal(size=(100, 50))
+    # Nothing but the shortest edge from one cluster to the next.
+    assert 1 < touched(far.reshape(-1, 1), np.repeat(np.arange(100), 50)) < 2
+
+
 def test_merging_takes_the_least_valley_first():
     points, labels = three_groups(n_samples=240)
     halved = np.where((labels == 0) & (points[:, 0] > 0), 3, labels)
