@@ -1,13 +1,14 @@
 """Sets like those of further benchmarks, made from what their authors say of them.
 
-``LIKE`` holds a maker for each, ``KINDS`` the same by kind: RandomState -> X, y, with clusters from
-1 and 0 for noise points. None of their values is here: shapes are alike, and roughly the numbers of
-points and of clusters and how near these are.
+``KINDS`` holds a maker for each, by kind, ``LIKE`` the same in one: RandomState -> X, y, with
+clusters from 1 and 0 for noise points. None of the original values is used; shapes, and roughly the
+numbers of points and of clusters and their distances, are.
 
 S1 to S4, A1 to A3, Birch, Unbalance and G2: Fränti and Sieranoja (2018), K-means properties on six
-clustering benchmark datasets. Aggregation, compound, pathbased, spiral, jain, flame, R15 and D31:
-the sets of shapes there. Worms: Sieranoja and Fränti (2019). Dense to zigzag: Graves and Pedrycz
-(2010). Chameleon: Karypis, Han and Kumar (1999).
+clustering benchmark datasets; aggregation, compound, pathbased, spiral, jain, flame, R15 and D31:
+its sets of shapes. Worms: Sieranoja and Fränti (2019). H2 is G2 with dense centres. Dense, fuzzyx,
+line, parabolic, rings and zigzags: Graves and Pedrycz (2010). Chameleon: Karypis, Han and Kumar
+(1999). Square, moons and arcs: examples of the manuals of clusterers.
 """
 
 from functools import partial
@@ -64,7 +65,7 @@ def polyline(rng, corners, n, thick):
 
 
 def scattered(rng, k, side, apart, n_features=2):
-    """Uniform in a box, none nearer to another than that."""
+    """Uniform in a box, none nearer to another, or a little nearer where they do not fit."""
     means, tries = [], 0
     while len(means) < k:
         mean = rng.uniform(0, side, n_features)
@@ -77,7 +78,7 @@ def scattered(rng, k, side, apart, n_features=2):
 
 
 def s_set(rng, std):
-    """Fifteen clusters of unequal shape in a box of side 10; the nearest about 2 apart."""
+    """Fifteen clusters of unequal shape with centres in a box of side 9, about 2 apart or more."""
     parts = []
     for mean in scattered(rng, 15, 9.0, 1.9):
         axes, _ = np.linalg.qr(rng.normal(size=(2, 2)))
@@ -207,7 +208,7 @@ def dense(rng):
 
 
 def fuzzy_x(rng):
-    """Four in the corners and one in the middle of a cross, which fade into one another."""
+    """Four in the corners and one in the middle of a cross."""
     corners = [(-2, -2), (-2, 2), (2, -2), (2, 2), (0, 0)]
     return labelled(gaussians(rng, corners, 200, 0.55))
 
@@ -293,7 +294,7 @@ def pair(rng, n_features, std):
 
 
 def hubs(rng, n_features, std):
-    """The same with heavier tails around dense centres."""
+    """The same with dense centres: the distance to them is half-normal in each dimension."""
     parts = []
     for mean in (500.0, 600.0):
         way = rng.normal(size=(1_024, n_features))
@@ -328,14 +329,14 @@ SHAPES = {
     "line": line_and_disk,
     "parabolic": parabolas,
     "ring": disk_in_ring,
-    "ring_noisy": partial(disk_in_ring, n_noise=50),
     "ring_outliers": ring_and_outliers,
     "zigzag": zigzags,
-    "zigzag_noisy": partial(zigzags, n_noise=50),
     "zigzag_outliers": partial(zigzags, n_far=10),
     "square": square,
 }
 NOISY = {
+    "zigzag_noisy": partial(zigzags, n_noise=50),
+    "ring_noisy": partial(disk_in_ring, n_noise=50),
     "chameleon_t4": partial(
         chameleon, shapes=("wave", "bar", "v", "ring", "hook", "blob"), n=1_150, noise=800
     ),
@@ -354,10 +355,12 @@ NOISY = {
     ),
     "moons_and_arcs": crescents_and_gaussians,
 }
+SPREAD = ((1, 20), (2, 30), (4, 30), (8, 50), (16, 50), (64, 70))
 PAIRS = {
     f"{kind}_{d}_{std}": partial(make, n_features=d, std=std)
     for kind, make in (("g2", pair), ("h2", hubs))
-    for d, std in ((1, 20), (2, 30), (4, 30), (8, 50), (16, 50), (64, 70))
+    for d, std in SPREAD
+    if (kind, d) != ("h2", 1)  # in one feature, both are Gaussians
 }
 KINDS = {
     "many clusters": POINTS,

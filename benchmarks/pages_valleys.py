@@ -147,8 +147,8 @@ deviations; d = 2, 5 and 10. The library, and without a look at the gap in the t
 Inside one cluster one valley may be near 1, but seldom ten. The library, where the level falls by
 {several:g} ln(j / 3) for j valleys, and by {along_curves:g} ln(j / 3) where units touch fewer than
 {surrounded:g} others in the mean; with the same level for any number; with other falls of the first
-kind; and with no difference between the two. {n_close} sets of 15 to 40 Gaussians that touch, 3.75
-to 4.5 standard deviations apart, d = 2, 3, 4, by which the first number was chosen:
+kind; and with the first fall along curves, too. {n_close} sets of 15 to 40 Gaussians that touch,
+3.75 to 4.5 standard deviations apart, d = 2, 3, 4, by which the first number was chosen:
 
 {close}
 {n_crowded} more, by which nothing was: 20 and 50 Gaussians of 100 points each, d = 2 and 3.

@@ -341,7 +341,7 @@ CROWD = {
     for apart in (4, 4.5, 5)
     for copy in range(2)
 }
-# Such sets for choosing constants: of as many points each, or of 40 and 250.
+# Such sets for choosing constants; of 100 points in each cluster, some of 40 or 250.
 NEAR = {
     f"close/k{k}_d{d}_apart{apart}_{copy}": partial(
         touching, n_clusters=k, n_features=d, n_samples=100 * k, apart=apart

@@ -134,8 +134,10 @@ def more_units(estimator: GeminiClustering, n_units: int, found: int, shard: Sha
         return 0
     n_samples, n_distinct = _spread_sizes(estimator, shard)
     most = min(MOST_UNITS, n_samples // UNIT_SAMPLES, n_distinct)
+    if n_units < UNITS:
+        return 0
     more = n_units
-    while UNITS <= more <= most // 2 and 3 * found > more:
+    while 3 * found > more and 2 * more <= most:
         more *= 2
     return more if more > n_units else 0
 

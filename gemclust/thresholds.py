@@ -24,9 +24,9 @@ MANY, LEAST = 0.1, 0.65
 """The level that several valleys must reach falls by so much with the logarithm of their number,
 but no lower than this: inside one cluster, one valley may be near 1, but seldom ten are."""
 
-SURROUNDED, MANY_SURROUNDED = 6.0, 0.2
-"""Where groups touch so many others each, as in a plane, it falls by this much more steeply: few
-valleys are there by chance where there are ways round. Along curves there are none."""
+SURROUNDED, MANY_SURROUNDED = 4.0, 0.2
+"""Where each group touches so many others or more, as in a plane, it falls by so much instead: of
+valleys with a way round, fewer are there by chance. Along a curve each group touches two."""
 
 PARTS = 0.27
 """The level rises by so much with the logarithm of the number of clear valleys for each that is to
@@ -60,7 +60,7 @@ class Thresholds:
         return significance / levels[np.searchsorted(self.least, significance, side="right")]
 
 
-def thresholds(heights: Array, counts: Array, touched: float = 0.0) -> Thresholds:
+def thresholds(heights: Array, counts: Array, touched: float) -> Thresholds:
     r"""Those of a tree of these heights, of which at least `MERGES` count (`counts`).
 
     Heights below the last gap are what this very sample has inside its clusters, as far as the
@@ -69,7 +69,7 @@ def thresholds(heights: Array, counts: Array, touched: float = 0.0) -> Threshold
 
     .. math:: 1 + 0.27 \max(0, \ln\tfrac{n}{3 j}) - c \max(0, \ln\tfrac{j}{3})
 
-    or 0.65, if this is more; c is 0.2 if a group touches 6 others or more in the mean (`touched`),
+    or 0.65, if this is more; c is 0.2 if a group touches 4 others or more in the mean (`touched`),
     else 0.1. From the half of the largest such j on, they end at the widest gap.
     """
     falling = np.sort(heights[counts])[::-1]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gemclust.shapes import Shapes
 from gemclust.thresholds import Thresholds, thresholds
-from gemclust.views import SCALES, View, evidence_in
+from gemclust.views import EDGES, SCALES, View, evidence_in
 
 Array = NDArray[Any]
 
@@ -168,9 +168,10 @@ class Valleys:
         }
 
     def touched(self) -> float:
-        """How many others a group touches in the first view, in the mean."""
-        edges = np.isfinite(self.saddle[self.view == 0]).any(0)
-        return float(edges.sum() / len(self.size))
+        """To how many others a group has an edge in the first view, in the mean."""
+        # At larger scales, peaks have saddles to whatever is among the points that measure them.
+        rows = (self.view == 0) & (self.scale[:, 0] <= EDGES)
+        return float(np.isfinite(self.saddle[rows]).any(0).sum() / len(self.size))
 
     def depths(self, group: int, others: Any = slice(None)) -> Depths:
         """The valleys between a group and others, of which each is a column."""
@@ -262,7 +263,8 @@ def merge(valleys: Valleys) -> tuple[Array, Array, Thresholds]:
     rho = valleys.matrix()
     pairs = np.zeros((n_groups - 1, 2), dtype=int)
     size, counts = np.zeros(n_groups - 1), np.zeros(n_groups - 1, dtype=bool)
-    found, touched = [], valleys.touched()
+    found = []
+    touched = valleys.touched()  # by units, not by what they are joined to
     for step in range(n_groups - 1):
         order = np.where(valleys.beside_small(), np.minimum(rho, JOINED_FIRST + 1e-9 * rho), rho)
         i, j = map(int, np.unravel_index(order.argmin(), rho.shape))

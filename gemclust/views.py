@@ -29,16 +29,16 @@ RANKS = 60
 LARGEST_OF_VIEWS = 54
 """The largest scale where there are several views: what larger ones show, these show, too."""
 
-TREE_FEATURES = 15
-"""Of few points in up to so many features, a tree finds neighbours faster than products of all
-pairs do."""
+FEW_POINTS, TREE_FEATURES = 2_000, 15
+"""Among so few points in up to so many features, a tree finds neighbours faster than products of
+all pairs."""
 
 TREE_SHARE = 0.12
-"""Of many, it does where boxes around the neighbours of a point hold at most this share of them
-all: it leaves out the others. Of one round cluster in many features that is not so."""
+"""Among more points, a tree is faster where cubes around the neighbours of a point hold at most
+this share of all points: it leaves out the others. In one round cluster it can leave out few."""
 
-BOXED, BOXES = 2_000, 50
-"""More points than these are many; boxes are put around so many of so many of them."""
+CUBES = 50
+"""Cubes around so many points show that."""
 
 LEAF_SIZE = 32
 """Of its leaves, the quickest for this many neighbours."""
@@ -222,17 +222,17 @@ def _view_of_points(points: Array, n_neighbours: int) -> View:
 def by_tree(points: Array, n_nearest: int) -> bool:
     """Whether to find so many neighbours by a tree, not by products of all pairs."""
     n_points, n_features = points.shape
-    if n_points <= BOXED:
+    if n_points <= FEW_POINTS:
         return n_features <= TREE_FEATURES
-    return n_features <= PLAIN_FEATURES or share_in_boxes(points, n_nearest) <= TREE_SHARE
+    return n_features <= PLAIN_FEATURES or share_in_cubes(points, n_nearest) <= TREE_SHARE
 
 
-def share_in_boxes(points: Array, n_nearest: int) -> float:
-    """The mean share of points in the smallest boxes around balls that hold so many."""
-    some = points[np.unique(np.linspace(0, len(points) - 1, BOXED).astype(int))]
+def share_in_cubes(points: Array, n_nearest: int) -> float:
+    """The mean share of points in cubes around balls, each of which holds so many about a point."""
+    some = points[np.unique(np.linspace(0, len(points) - 1, FEW_POINTS).astype(int))]
     nearest = -(-n_nearest * len(some) // len(points))
     shares = []
-    for center in some[:: -(-len(some) // BOXES)]:
+    for center in some[:: -(-len(some) // CUBES)]:
         apart = np.abs(some - center)
         radius = np.partition(np.linalg.norm(apart, axis=1), nearest - 1)[nearest - 1]
         shares.append((apart <= radius).all(1).mean())

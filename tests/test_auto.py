@@ -555,7 +555,7 @@ def test_valleys_between_pieces_of_a_cluster_are_not_real(n_clusters):
         (700, 87, 87, 0),
     ],
 )
-def test_more_units_are_trained_until_there_are_three_for_each_cluster(
+def test_more_units_are_trained_where_there_are_fewer_than_three_for_each_cluster(
     n_samples, n_units, found, more
 ):
     samples = np.random.RandomState(0).normal(size=(n_samples, 2)).astype(np.float32)

@@ -18,7 +18,11 @@ from gemclust.thresholds import (
 
 def divided(heights, touched=0.0):
     heights = np.asarray(heights)
-    return thresholds(heights, np.ones(len(heights), dtype=bool), touched)(heights)
+    return found(heights, np.ones(len(heights), dtype=bool), touched)(heights)
+
+
+def found(heights, counts, touched=0.0):
+    return thresholds(heights, counts, touched)
 
 
 def inside(highest, n=37):
@@ -71,8 +75,10 @@ def test_level_of_several_is_lower_where_groups_are_surrounded(touched, real):
     found = divided(np.r_[np.full(8, 0.81), inside(0.6)], touched)
     assert (found >= 1).sum() == real
     # Of three and fewer, and of many, it is the same.
-    for number, height in ((3, 0.99), (400, LEAST - 1e-3)):
-        assert (divided(np.r_[np.full(number, height), inside(0.5)], touched) < 1).all()
+    for number, level in ((3, 1.0), (400, LEAST)):
+        for height in (level - 1e-3, level + 1e-3):
+            heights = np.r_[np.full(number, height), inside(0.5)]
+            assert (divided(heights, touched) >= 1).sum() == number * (height > level)
 
 
 def test_level_of_several_ends():
@@ -126,10 +132,10 @@ def test_gap_is_never_above_what_is_real_by_itself():
 
 
 def test_new_level_begins_between_the_valleys_that_are_real_and_the_others():
-    clear = thresholds(np.r_[3.0, inside(0.5)], np.ones(38, dtype=bool))
+    clear = found(np.r_[3.0, inside(0.5)], np.ones(38, dtype=bool))
     assert clear.levels == (1.0, 0.4)
     np.testing.assert_allclose(clear.least, [np.sqrt(3.0 * 0.5)])
-    several = thresholds(np.r_[np.full(20, 0.95), inside(0.6)], np.ones(57, dtype=bool))
+    several = found(np.r_[np.full(20, 0.95), inside(0.6)], np.ones(57, dtype=bool))
     np.testing.assert_allclose(several.least, [np.sqrt(0.95 * 0.6)])
     np.testing.assert_allclose(several.levels, [1, 1 - MANY * np.log(20 / FEW)])
 
@@ -146,17 +152,17 @@ def test_level_of_several_is_that_of_the_largest_number_that_reaches_it():
 @pytest.mark.parametrize("height", [0.0, 0.5, 0.83])
 def test_trees_in_which_all_valleys_are_equal(height):
     equal = np.full(30, height)
-    found = thresholds(equal, np.ones(30, dtype=bool))
-    assert (found(equal) >= 1).sum() == 30 * (height == 0.83)
-    assert (found(np.array([0.0, 0.3])) < 1).all()
+    levels = found(equal, np.ones(30, dtype=bool))
+    assert (levels(equal) >= 1).sum() == 30 * (height == 0.83)
+    assert (levels(np.array([0.0, 0.3])) < 1).all()
 
 
 def test_groups_that_are_too_small_say_nothing():
     heights = np.r_[np.full(20, 0.95), inside(0.6)]
     counts = np.ones(len(heights), dtype=bool)
-    assert (thresholds(heights, counts)(heights) >= 1).sum() == 20
+    assert (found(heights, counts)(heights) >= 1).sum() == 20
     counts[2:20] = False
-    assert thresholds(heights, counts) == Thresholds()
+    assert found(heights, counts) == Thresholds()
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -164,8 +170,8 @@ def test_order_of_heights_stays(seed):
     rng = np.random.RandomState(seed)
     heights = np.exp(rng.normal(rng.uniform(-1, 0.5), rng.uniform(0.1, 3), size=60))
     counts = rng.rand(60) < 0.8
-    found = thresholds(heights, counts)(heights)
+    levels = found(heights, counts, touched=rng.uniform(0, 2 * SURROUNDED))
     order = heights.argsort()
-    assert (np.diff(found[order]) >= 0).all()
-    assert np.isnan(thresholds(heights, counts)(np.array([np.nan]))).all()
-    assert np.isinf(thresholds(heights, counts)(np.array([np.inf]))).all()
+    assert (np.diff(levels(heights)[order]) >= 0).all()
+    assert np.isnan(levels(np.array([np.nan]))).all()
+    assert np.isinf(levels(np.array([np.inf]))).all()

@@ -13,6 +13,7 @@ from gemclust import valleys as valleys_module
 from gemclust import views as views_module
 from gemclust.objectives import MMD, Wasserstein
 from gemclust.projections import local_directions
+from gemclust.thresholds import SURROUNDED
 from gemclust.valleys import (
     PART,
     Depths,
@@ -29,7 +30,7 @@ from gemclust.views import (
     by_tree,
     evidence_in,
     scaled,
-    share_in_boxes,
+    share_in_cubes,
     view_of_distances,
     views_of,
 )
@@ -155,13 +156,13 @@ def test_equal_points_have_no_distance(n_features, shift):
 
 
 @pytest.mark.parametrize("n_nearest", [1, 4, 10])
-def test_share_of_points_in_boxes_around_balls(n_nearest):
+def test_share_of_points_in_cubes_around_balls(n_nearest):
     points, _ = three_groups(16, n_features=6)
     within = np.sort(cdist(points, points), axis=1)[:, n_nearest - 1]
     expected = (cdist(points, points, "chebyshev") <= within[:, None]).mean()
-    assert share_in_boxes(points, n_nearest) == pytest.approx(expected)
-    # Where groups are far apart, no box reaches from one to another.
-    assert share_in_boxes(np.vstack([points, points + 1e6]), n_nearest) == pytest.approx(
+    assert share_in_cubes(points, n_nearest) == pytest.approx(expected)
+    # Where groups are far apart, no cube reaches from one to another.
+    assert share_in_cubes(np.vstack([points, points + 1e6]), n_nearest) == pytest.approx(
         expected / 2
     )
 
@@ -396,23 +397,24 @@ def test_groups_without_an_edge_are_apart():
 # Merging
 
 
-def test_groups_touch_six_others_in_a_plane_and_two_along_a_curve():
+@pytest.mark.parametrize("n_points", [1_000, 10_000])
+def test_groups_touch_others_on_all_sides_or_along_a_curve(n_points):
     def touched(points, labels):
-        return Valleys(views_of(points, 30, rng()), labels, 0).touched()
+        labels = np.unique(labels, return_inverse=True)[1]
+        return Valleys(views_of(points, 141, rng()), labels, 0).touched()
 
-    plane = rng().uniform(size=(5_000, 2)) * 10
-    # 64 of 100 squares touch four others, 32 three and 4 two; and others at corners, by chance.
-    assert (
-        3.6
-        < touched(plane, (np.floor(plane) @ [10, 1]).astype(int))
-        <= 8 * 0.64 + 5 * 0.32 + 3 * 0.04
-    )
-    turn = rng().uniform(0, 100, 5_000)
-    curve = np.column_stack([np.cos(turn / 16), np.sin(turn / 16)])
-    assert touched(curve, turn.astype(int)) == pytest.approx(2, abs=0.1)
-    far = 1_000 * np.arange(100)[:, None] + rng().normal(size=(100, 50))
+    turn = rng().uniform(0, 60, n_points)
+    spiral = turn[:, None] * np.column_stack([np.cos(turn / 10), np.sin(turn / 10)])
+    for curve in (spiral, turn[:, None]):
+        assert touched(curve, turn.astype(int)) == pytest.approx(2, abs=0.1)
+    # Hexagons touch six others where they are not at the border.
+    rows, columns = np.meshgrid(range(8), range(8))
+    centers = np.column_stack([(columns + rows % 2 / 2).ravel(), np.sqrt(0.75) * rows.ravel()])
+    plane = rng().uniform(-0.5, 8, size=(n_points, 2)) * [1, np.sqrt(0.75)]
+    assert SURROUNDED < touched(plane, cdist(plane, centers).argmin(1)) < 6
+    far = 1_000 * np.arange(50)[:, None] + rng().normal(size=(50, n_points // 50))
     # Nothing but the shortest edge from one cluster to the next.
-    assert 1 < touched(far.reshape(-1, 1), np.repeat(np.arange(100), 50)) < 2
+    assert 1 < touched(far.reshape(-1, 1), np.repeat(np.arange(50), n_points // 50)) < 2
 
 
 def test_merging_takes_the_least_valley_first():

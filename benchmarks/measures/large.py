@@ -107,7 +107,7 @@ def n_units_of(model):
 
 
 def units_alone(model, X, n_units):
-    """A fit of the estimator in which each unit is a cluster: it looks for no valleys."""
+    """A fit of the estimator with that many units, each of which is a cluster: without valleys."""
     shard = Shard(X, np.broadcast_to(np.float32(1), len(X)), None, ALONE)
     fit = Fit(model, shard, get_objective("mmd_ovo"), Progress(model, 0))
     fit.train(n_units, merging=True)

@@ -145,10 +145,11 @@ MEASURES["growth/adam"] = measure(
 )
 MEASURES["growth/lbfgs"] = measure(large.growth, exponent("L-BFGS, whole fit"), solver="lbfgs")
 for n_samples, n_features, n_clusters in large.SELECTED:
-    title = f'n_clusters="auto", {n_samples:,} x {n_features:,}, {n_clusters} clusters'
+    shape = f'n_clusters="auto", {n_samples:,} x {n_features:,}'
+    title = f"{shape}, {n_clusters} cluster{'s' if n_clusters > 1 else ''}"
     MEASURES[f"selection/{n_samples}x{n_features}_k{n_clusters}"] = measure(
         large.selection,
-        slower_than("its units", title.removesuffix("s") if n_clusters == 1 else title, 2),
+        slower_than("its units", title, 2),
         n_samples=n_samples,
         n_features=n_features,
         n_clusters=n_clusters,
