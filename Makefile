@@ -1,6 +1,6 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2 --dist worksteal
-BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/suite.py %/selection_methods.py \
+BENCHMARKS ?= $(filter-out %/harness.py %/datasets.py %/suite.py %/imitations.py %/selection_methods.py \
 	%/figures.py benchmarks/pages%,$(wildcard benchmarks/*.py))
 
 VENV := .venv
