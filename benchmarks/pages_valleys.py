@@ -114,8 +114,8 @@ smaller differences say nothing.
 - small groups in turn: they are joined by the valleys around them like all others, not first.
 - no clear gap: none raises what is above it, or the level below.
 - one level: the same for one valley and for many; several ({several:g}): how much it falls with
-  the logarithm of their number where each unit touches {surrounded:g} others in the mean;
-  along curves: the same where it touches fewer, too.
+  the logarithm of their number where, in up to three features, each unit touches {surrounded:g}
+  others in the mean; along curves: the same everywhere.
 - clear parts ({clear_parts:g}): how much the level rises with the logarithm of the number of clear
   valleys for each valley that is to be real.
 - extent ignored: groups that are wide in few directions only are judged by the local dimension.
@@ -146,9 +146,10 @@ deviations; d = 2, 5 and 10. The library, and without a look at the gap in the t
 
 Inside one cluster one valley may be near 1, but seldom ten. The library, where the level falls by
 {several:g} ln(j / 3) for j valleys, and by {along_curves:g} ln(j / 3) where units touch fewer than
-{surrounded:g} others in the mean; with the same level for any number; with other falls of the first
-kind; and with the first fall along curves, too. {n_close} sets of 15 to 40 Gaussians that touch,
-3.75 to 4.5 standard deviations apart, d = 2, 3, 4, by which the first number was chosen:
+{surrounded:g} others in the mean or there are more than three features; with the same level for any
+number; with other falls of the first kind; and with the first fall everywhere. {n_close} sets of 15
+to 40 Gaussians that touch, 3.75 to 4.5 standard deviations apart, d = 2, 3, 4, by which the first
+number was chosen:
 
 {close}
 {n_crowded} more, by which nothing was: 20 and 50 Gaussians of 100 points each, d = 2 and 3.
@@ -159,7 +160,7 @@ What a larger fall costs: {n_dense} thick curves of 3,000 and 10,000 points, eac
 {dense}
 Below a gap under many clear valleys, few valleys must be more significant, as each cluster may have
 one by chance. {n_far} sets of 3, 12 and 30 Gaussians, or of 12 and 30 thick curves, all far apart.
-The library, without that, and with more of it; and with the larger fall along curves, too:
+The library, without that, and with more of it; and with the larger fall everywhere:
 
 {far}
 ## Data that is wide in few directions

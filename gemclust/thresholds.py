@@ -26,7 +26,8 @@ but no lower than this: inside one cluster, one valley may be near 1, but seldom
 
 SURROUNDED, MANY_SURROUNDED = 4.0, 0.2
 """Where each group touches so many others or more, as in a plane, it falls by so much instead: of
-valleys with a way round, fewer are there by chance. Along a curve each group touches two."""
+valleys with a way round, fewer are there by chance. Along a curve each group touches two. In more
+than three features, that says nothing (`Valleys.touched`)."""
 
 PARTS = 0.27
 """The level rises by so much with the logarithm of the number of clear valleys for each that is to

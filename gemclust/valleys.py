@@ -168,9 +168,14 @@ class Valleys:
         }
 
     def touched(self) -> float:
-        """To how many others a group has an edge in the first view, in the mean."""
+        """To how many others a group has an edge, in the mean; 0 where there are several views.
+
+        In the many features of these, groups touch many others even along a curve.
+        """
+        if self.view.any():
+            return 0.0
         # At larger scales, peaks have saddles to whatever is among the points that measure them.
-        rows = (self.view == 0) & (self.scale[:, 0] <= EDGES)
+        rows = self.scale[:, 0] <= EDGES
         return float(np.isfinite(self.saddle[rows]).any(0).sum() / len(self.size))
 
     def depths(self, group: int, others: Any = slice(None)) -> Depths:

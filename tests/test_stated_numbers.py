@@ -93,7 +93,7 @@ STATED = [
     ("number_of_clusters", "fewer than {} merges of groups", thresholds.MERGES),
     ("number_of_clusters", "reach 1 - c ln(j / {})", thresholds.FEW),
     ("number_of_clusters", "and {} at least). c", thresholds.LEAST),
-    ("number_of_clusters", "c is {} where a unit touches", thresholds.MANY_SURROUNDED),
+    ("number_of_clusters", "c is {} where, in up to three features", thresholds.MANY_SURROUNDED),
     ("number_of_clusters", "a unit touches {} others or more", thresholds.SURROUNDED),
     ("number_of_clusters", "and {} where it touches fewer", thresholds.MANY),
     ("number_of_clusters", "by {} ln(n / ({} j))", (thresholds.PARTS, thresholds.FEW)),

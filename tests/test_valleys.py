@@ -412,6 +412,9 @@ def test_groups_touch_others_on_all_sides_or_along_a_curve(n_points):
     centers = np.column_stack([(columns + rows % 2 / 2).ravel(), np.sqrt(0.75) * rows.ravel()])
     plane = rng().uniform(-0.5, 8, size=(n_points, 2)) * [1, np.sqrt(0.75)]
     assert SURROUNDED < touched(plane, cdist(plane, centers).argmin(1)) < 6
+    # In more than three features there are several views.
+    flat = np.column_stack([plane, rng().normal(size=(n_points, 2))])
+    assert touched(flat, cdist(plane, centers).argmin(1)) == 0
     far = 1_000 * np.arange(50)[:, None] + rng().normal(size=(50, n_points // 50))
     # Nothing but the shortest edge from one cluster to the next.
     assert 1 < touched(far.reshape(-1, 1), np.repeat(np.arange(50), n_points // 50)) < 2
