@@ -148,8 +148,8 @@ Inside one cluster one valley may be near 1, but seldom ten. The library, where 
 {several:g} ln(j / 3) for j valleys, and by {along_curves:g} ln(j / 3) where units touch fewer than
 {surrounded:g} others in the mean or there are more than three features; with the same level for any
 number; with other falls of the first kind; and with the first fall everywhere. {n_close} sets of 15
-to 40 Gaussians that touch, 3.75 to 4.5 standard deviations apart, d = 2, 3, 4, by which the first
-number was chosen:
+to 40 Gaussians that touch, 3.75 to 4.5 standard deviations apart, d = 2, 3, 4. The first number was
+chosen by other draws of these, and by curves as those below:
 
 {close}
 {n_crowded} more, by which nothing was: 20 and 50 Gaussians of 100 points each, d = 2 and 3.
